@@ -1,0 +1,218 @@
+//! What can be wrong with a call: small `Copy` values that name the tensor, the model, what was expected and what was found.
+//!
+//! Numbers that a policy decides about (no evidence, NaN) are errors only where that policy says so. Nothing here owns memory; names
+//! belong to stores, so a tensor and a model go by their numbers.
+
+use core::fmt;
+
+use crate::scalar::Dtype;
+
+/// Which of the slices of a call is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Role {
+    /// The means (parameters) of a model.
+    Mean,
+    /// The precisions (Fisher) of a model.
+    Precision,
+    /// The weight λ of a model.
+    Weight,
+    /// The means of a prior or of the no-evidence policy.
+    PriorMean,
+    /// The merged means.
+    MeanOut,
+    /// The merged precisions.
+    PrecisionOut,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mean => "mean",
+            Self::Precision => "precision",
+            Self::Weight => "weight",
+            Self::PriorMean => "prior mean",
+            Self::MeanOut => "merged mean",
+            Self::PrecisionOut => "merged precision",
+        })
+    }
+}
+
+/// What is bad about a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Defect {
+    /// Not a number.
+    Nan,
+    /// Infinite.
+    Infinite,
+    /// Below zero where only zero and above have a meaning.
+    Negative,
+}
+
+impl fmt::Display for Defect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nan => "NaN",
+            Self::Infinite => "infinite",
+            Self::Negative => "negative",
+        })
+    }
+}
+
+/// Why a call was refused. [`code`](Error::code) is stable across versions.
+///
+/// ```
+/// use fisher_merge::{Error, Merge, Posterior};
+/// let mut out = [0.0; 2];
+/// let a = Posterior::isotropic(&[1.0, 2.0][..]);
+/// let b = Posterior::isotropic(&[3.0][..]);
+/// let refused = Merge::new().tensor(7).run(&[a.power(0.5), b.power(0.5)], &mut out[..]).unwrap_err();
+/// assert_eq!(refused.code(), 2);
+/// assert_eq!(refused.to_string(), "tensor 7, model 1: mean has 1 elements, expected 2");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no model.
+    NoModels,
+    /// A slice is not as long as the output. Code 2.
+    Length {
+        /// The tensor, as the caller numbered it.
+        tensor: usize,
+        /// The model, in the order given (0 for outputs and priors).
+        model: usize,
+        /// Which slice.
+        role: Role,
+        /// The output's length.
+        expected: usize,
+        /// The slice's length.
+        found: usize,
+    },
+    /// The arithmetic cannot hold a storage type. Code 3.
+    NarrowArithmetic {
+        /// The tensor, as the caller numbered it.
+        tensor: usize,
+        /// The model, in the order given (0 for outputs).
+        model: usize,
+        /// Which slice.
+        role: Role,
+        /// How that slice is stored.
+        storage: Dtype,
+        /// What was to be reckoned in.
+        arithmetic: Dtype,
+    },
+    /// A weight is NaN, infinite or negative. Code 4.
+    BadWeight {
+        /// The model, in the order given.
+        model: usize,
+        /// What is bad about it.
+        defect: Defect,
+    },
+    /// Every weight is zero, so nothing takes part. Code 5.
+    AllWeightsZero,
+    /// A mean or a precision is NaN or infinite, or a precision is negative. Code 6.
+    BadNumber {
+        /// The tensor, as the caller numbered it.
+        tensor: usize,
+        /// The model, in the order given (0 for the prior mean).
+        model: usize,
+        /// Mean, precision or prior mean.
+        role: Role,
+        /// The element.
+        index: usize,
+        /// What is bad about it.
+        defect: Defect,
+    },
+    /// No model has evidence at an element, and the policy is to refuse that. Code 7.
+    NoEvidence {
+        /// The tensor, as the caller numbered it.
+        tensor: usize,
+        /// The first such element.
+        index: usize,
+    },
+    /// A removal would leave no trustworthy precision: `Λ' ≤ 2¹⁰·eps·Λ`. Code 8.
+    NotRemovable {
+        /// The tensor, as the caller numbered it.
+        tensor: usize,
+        /// The first such element.
+        index: usize,
+    },
+    /// A floor is NaN, infinite or negative. Code 9.
+    BadFloor {
+        /// What is bad about it.
+        defect: Defect,
+    },
+    /// Bytes do not make a whole number of numbers. Code 10.
+    RaggedBytes {
+        /// What they were to hold.
+        dtype: Dtype,
+        /// How many bytes there are.
+        found: usize,
+    },
+    /// Bytes of this machine are not little-endian. Code 11.
+    ForeignEndian,
+    /// More models than a sum of scaled precisions holds (2²⁶). Code 12.
+    TooManyModels {
+        /// How many there are.
+        found: usize,
+    },
+    /// A running product was asked for something that its state does not hold. Code 13.
+    NothingAbsorbed,
+}
+
+impl Error {
+    /// A number for wires and C callers; it never changes its meaning.
+    #[must_use]
+    pub const fn code(&self) -> u16 {
+        match self {
+            Self::NoModels => 1,
+            Self::Length { .. } => 2,
+            Self::NarrowArithmetic { .. } => 3,
+            Self::BadWeight { .. } => 4,
+            Self::AllWeightsZero => 5,
+            Self::BadNumber { .. } => 6,
+            Self::NoEvidence { .. } => 7,
+            Self::NotRemovable { .. } => 8,
+            Self::BadFloor { .. } => 9,
+            Self::RaggedBytes { .. } => 10,
+            Self::ForeignEndian => 11,
+            Self::TooManyModels { .. } => 12,
+            Self::NothingAbsorbed => 13,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::NoModels => f.write_str("there is no model to merge"),
+            Self::Length { tensor, model, role, expected, found } => {
+                write!(f, "tensor {tensor}, model {model}: {role} has {found} elements, expected {expected}")
+            }
+            Self::NarrowArithmetic { tensor, model, role, storage, arithmetic } => {
+                write!(f, "tensor {tensor}, model {model}: {role} is stored as {storage}, which {arithmetic} arithmetic cannot hold")
+            }
+            Self::BadWeight { model, defect } => write!(f, "model {model}: the weight is {defect}, expected zero or more"),
+            Self::AllWeightsZero => f.write_str("every weight is zero, expected at least one above zero"),
+            Self::BadNumber { tensor, model, role, index, defect } => {
+                write!(f, "tensor {tensor}, model {model}: {role} [{index}] is {defect}")
+            }
+            Self::NoEvidence { tensor, index } => {
+                write!(f, "tensor {tensor}: no model has evidence at element {index}, expected a precision above zero")
+            }
+            Self::NotRemovable { tensor, index } => {
+                write!(f, "tensor {tensor}: removal leaves no trustworthy precision at element {index}")
+            }
+            Self::BadFloor { defect } => write!(f, "the floor is {defect}, expected zero or more"),
+            Self::RaggedBytes { dtype, found } => {
+                write!(f, "{found} bytes do not make whole {dtype} numbers of {} bytes", dtype.bytes())
+            }
+            Self::ForeignEndian => f.write_str("slices of this machine are not little-endian bytes"),
+            Self::TooManyModels { found } => write!(f, "{found} models, expected at most 67108864"),
+            Self::NothingAbsorbed => f.write_str("nothing was absorbed yet"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}

@@ -1,0 +1,82 @@
+//! What a model's Fisher is multiplied with: its weight λ over its norm, held so that neither can leave a range.
+
+use crate::scalar::Real;
+
+/// `m · 2^e` with `1 ≤ m < 2`: a positive number without the limits of an exponent field.
+///
+/// ```
+/// use fisher_merge::Magnitude;
+/// let norm = Magnitude::new(3.0).unwrap();
+/// assert_eq!(norm.to_f64(), 3.0);
+/// assert!(Magnitude::new(0.0).is_none());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Magnitude {
+    pub(crate) mantissa: f64,
+    pub(crate) exponent: i32,
+}
+
+impl Magnitude {
+    /// One.
+    pub const ONE: Self = Self { mantissa: 1.0, exponent: 0 };
+
+    /// A positive finite number; `None` for any other.
+    #[must_use]
+    pub fn new(value: f64) -> Option<Self> {
+        if value > 0.0 && value.is_finite() {
+            let (mantissa, exponent) = value.split();
+            Some(Self { mantissa, exponent })
+        } else {
+            None
+        }
+    }
+
+    /// `self · 2^shift`.
+    #[must_use]
+    pub(crate) fn shifted(self, shift: i32) -> Self {
+        Self { exponent: self.exponent + shift, ..self }
+    }
+
+    /// The nearest `f64`: infinite or zero where its exponent field ends.
+    #[must_use]
+    pub fn to_f64(self) -> f64 {
+        self.mantissa.times_power_of_two(self.exponent)
+    }
+}
+
+/// `λ/norm`, rounded once to the arithmetic's significand.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Coefficient<R: Real> {
+    /// Between 1 and 2, or zero for a weight of zero.
+    pub(crate) mantissa: R,
+    pub(crate) exponent: i32,
+    /// The same in the arithmetic type, saturated at its least positive and its largest number.
+    pub(crate) value: R,
+    /// Whether `value` is a normal number or zero, and so holds all digits.
+    pub(crate) regular: bool,
+}
+
+impl<R: Real> Coefficient<R> {
+    /// For a weight that is finite and not negative (any other counts as zero; the door refuses it).
+    pub(crate) fn new(weight: R, norm: Magnitude) -> Self {
+        let zero = Self { mantissa: R::ZERO, exponent: 0, value: R::ZERO, regular: true };
+        let Some(weight) = Magnitude::new(weight.to_f64()) else { return zero };
+        // Both lie in [1, 2); rounding the quotient to R may reach 2 again, which split() normalises.
+        let (mantissa, carried) = R::from_f64(weight.mantissa / norm.mantissa).split();
+        let exponent = weight.exponent - norm.exponent + carried;
+        let value = saturate(mantissa.times_power_of_two(exponent));
+        Self { mantissa, exponent, value, regular: value >= R::MIN_NORMAL && value < R::MAX }
+    }
+}
+
+/// A positive result back into the range it left: never zero, never infinite. NaN stays.
+#[inline(always)]
+pub(crate) fn saturate<R: Real>(value: R) -> R {
+    if value == R::ZERO {
+        R::TINIEST
+    } else if value > R::MAX {
+        R::MAX
+    } else {
+        value
+    }
+}

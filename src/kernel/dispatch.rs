@@ -1,0 +1,142 @@
+//! Instruction-set shells: one body, compiled once per instruction set, and the choice between them.
+//!
+//! The only file of the crate that may hold `unsafe`. There is one shell: a function with `#[target_feature]` into which any [`Kernel`]
+//! is inlined whole. What a shell changes is speed; `promise_08` compares the bits of all that the machine has.
+#![allow(unsafe_code, reason = "calling a function with target features is unsafe below Rust 1.86, and so are their intrinsics")]
+
+use crate::scalar::isa::{Isa, Portable};
+
+/// A piece of work that is generic over the instruction set. `run` must be `#[inline(always)]`, all the way down.
+pub(crate) trait Kernel {
+    type Output;
+    fn run<I: Isa>(self) -> Self::Output;
+}
+
+/// Which shell the kernels run in: a token that is only made where the machine has the instructions.
+///
+/// ```
+/// use fisher_merge::Shell;
+/// // `detect` is the default of every merge; the bits are the same in all of them.
+/// assert!(Shell::available().any(|shell| shell == Shell::detect()));
+/// assert!(Shell::available().any(|shell| shell == Shell::BASELINE));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shell(Level);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    Baseline,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+}
+
+impl Shell {
+    /// The instructions that the crate was compiled for.
+    pub const BASELINE: Self = Self(Level::Baseline);
+
+    /// The fastest shell that this machine has. With `std` it asks the processor (once, then from a cache); without, it takes what the
+    /// crate was compiled for.
+    #[inline]
+    #[must_use]
+    pub fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if has_avx2() {
+            return Self(Level::Avx2);
+        }
+        Self::BASELINE
+    }
+
+    /// All shells that this machine has, the baseline first: for tests that compare their bits.
+    pub fn available() -> impl Iterator<Item = Self> {
+        let best = Self::detect();
+        core::iter::once(Self::BASELINE).chain((best != Self::BASELINE).then_some(best))
+    }
+
+    /// Runs a kernel inside this shell.
+    #[inline(always)]
+    pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        match self.0 {
+            Level::Baseline => kernel.run::<Portable>(),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: `Level::Avx2` is made by `detect` alone, after `has_avx2` said that AVX2 and F16C are there.
+            Level::Avx2 => unsafe { x86::avx2(kernel) },
+        }
+    }
+}
+
+impl Default for Shell {
+    fn default() -> Self {
+        Self::detect()
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn has_avx2() -> bool {
+    #[cfg(feature = "std")]
+    {
+        std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("f16c")
+    }
+    #[cfg(not(feature = "std"))]
+    {
+        cfg!(all(target_feature = "avx2", target_feature = "f16c"))
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use core::arch::x86_64::{
+        _MM_FROUND_TO_NEAREST_INT, _mm_loadu_si128, _mm_storeu_si128, _mm256_cvtph_ps, _mm256_cvtps_ph, _mm256_loadu_ps, _mm256_storeu_ps,
+    };
+
+    use super::Kernel;
+    use crate::scalar::isa::{Isa, Portable};
+
+    /// A token that exists inside the shell alone.
+    #[derive(Clone, Copy)]
+    struct Avx2;
+
+    /// The shell.
+    ///
+    /// # Safety
+    /// The machine must have AVX2 and F16C.
+    #[target_feature(enable = "avx2,f16c")]
+    pub(super) unsafe fn avx2<K: Kernel>(kernel: K) -> K::Output {
+        kernel.run::<Avx2>()
+    }
+
+    /// Both slices, cut to the shorter one, so that whole chunks and remainders pair up.
+    #[inline(always)]
+    fn common<'s, 't, S, T>(source: &'s [S], target: &'t mut [T]) -> (&'s [S], &'t mut [T]) {
+        let n = source.len().min(target.len());
+        (source.get(..n).unwrap_or_default(), target.get_mut(..n).unwrap_or_default())
+    }
+
+    impl Isa for Avx2 {
+        #[inline(always)]
+        fn widen_f16(source: &[u16], target: &mut [f32]) {
+            let (source, target) = common(source, target);
+            let (mut source, mut target) = (source.chunks_exact(8), target.chunks_exact_mut(8));
+            for (eight, out) in source.by_ref().zip(target.by_ref()) {
+                // SAFETY: both chunks hold eight numbers, the loads and stores ask for no alignment, and this token is used only inside
+                // `avx2`, whose caller vouched for F16C.
+                unsafe { _mm256_storeu_ps(out.as_mut_ptr(), _mm256_cvtph_ps(_mm_loadu_si128(eight.as_ptr().cast()))) };
+            }
+            Portable::widen_f16(source.remainder(), target.into_remainder());
+        }
+
+        #[inline(always)]
+        fn narrow_f16(source: &[f32], target: &mut [u16]) {
+            let (source, target) = common(source, target);
+            let (mut source, mut target) = (source.chunks_exact(8), target.chunks_exact_mut(8));
+            for (eight, out) in source.by_ref().zip(target.by_ref()) {
+                // SAFETY: as above.
+                unsafe {
+                    let packed = _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(_mm256_loadu_ps(eight.as_ptr()));
+                    _mm_storeu_si128(out.as_mut_ptr().cast(), packed);
+                }
+            }
+            Portable::narrow_f16(source.remainder(), target.into_remainder());
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Fused blocks: the recurrence over all models of one block, for elements whose precisions need no scaling.
+//!
+//! A precision `p = λF` is *regular* if F is zero or p lies in `[least normal, 2^TOP_EXPONENT]`. Where all of an element are, scaling
+//! them by a common power of two changes no bit (`scaled` says why), so these bodies reckon unscaled and report whether any element of
+//! the block was not; that one is done again by `scaled`. Bad numbers are irregular too, so that looking for them costs a comparison.
+
+use super::step::{absorb_regular, select};
+use crate::scalar::Real;
+
+/// What a block reports.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    /// Some element is irregular.
+    pub(crate) irregular: bool,
+    /// Elements without evidence (right where nothing is irregular).
+    pub(crate) no_evidence: u64,
+    /// Fisher entries below their floor.
+    pub(crate) floored: u64,
+}
+
+/// One model's part of a block: coefficient, floor, Fisher entries and means.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part<'a, R: Real> {
+    pub(crate) coefficient: R,
+    pub(crate) floor: R,
+    pub(crate) fisher: &'a [R],
+    pub(crate) mean: &'a [R],
+}
+
+/// The lanes of a [`Tally`] while a loop runs: integers as wide as the numbers, so that the loop vectorises.
+#[derive(Clone, Copy, Default)]
+struct Lanes<R: Real> {
+    /// [`Real::OUTSIDE`] is set once a precision was irregular.
+    outside: R::Lane,
+    /// Not zero once a mean was not finite.
+    not_finite: R::Lane,
+    no_evidence: R::Lane,
+    floored: R::Lane,
+}
+
+impl<R: Real> Lanes<R> {
+    /// `λ·max(F, floor)`, watched.
+    #[inline(always)]
+    fn precision<const FLOOR: bool>(&mut self, coefficient: R, floor: R, fisher: R) -> R {
+        let mut value = fisher;
+        if FLOOR {
+            let low = fisher < floor;
+            self.floored += R::Lane::from(low);
+            value = select(low, floor, fisher);
+            // The floor hides a negative entry.
+            self.not_finite |= R::Lane::from(fisher < R::ZERO);
+        }
+        let p = coefficient * value;
+        self.outside |= select(value == R::ZERO, R::Lane::default(), p.outside());
+        p
+    }
+
+    #[inline(always)]
+    fn tally(self) -> Tally {
+        let irregular = self.outside.into() & R::OUTSIDE != 0 || self.not_finite.into() != 0;
+        Tally { irregular, no_evidence: self.no_evidence.into(), floored: self.floored.into() }
+    }
+}
+
+/// A block that could not be read whole is redone element by element.
+const IRREGULAR: Tally = Tally { irregular: true, no_evidence: 0, floored: 0 };
+
+/// Two models, no state in memory: the common case.
+#[inline(always)]
+pub(crate) fn pair<R: Real>(a: Part<'_, R>, b: Part<'_, R>, mean: &mut [R], precision: Option<&mut [R]>) -> Tally {
+    let tally = if a.floor > R::ZERO || b.floor > R::ZERO { pair_means::<true, R>(a, b, mean) } else { pair_means::<false, R>(a, b, mean) };
+    if let Some(out) = precision {
+        // A second loop over a block in the cache, so that the means alone do not pay for it.
+        let low = |part: &Part<'_, R>, f: R| part.coefficient * select(f < part.floor, part.floor, f);
+        for ((out, &fa), &fb) in out.iter_mut().zip(a.fisher).zip(b.fisher) {
+            // Starting from zero keeps −0 out of it, as the state of `many` does.
+            *out = R::ZERO + low(&a, fa) + low(&b, fb);
+        }
+    }
+    tally
+}
+
+#[inline(always)]
+fn pair_means<const FLOOR: bool, R: Real>(a: Part<'_, R>, b: Part<'_, R>, mean: &mut [R]) -> Tally {
+    let n = mean.len();
+    let (Some(fa), Some(ma), Some(fb), Some(mb)) = (a.fisher.get(..n), a.mean.get(..n), b.fisher.get(..n), b.mean.get(..n)) else {
+        return IRREGULAR;
+    };
+    let mut lanes = Lanes::<R>::default();
+    for i in 0..n {
+        let p = lanes.precision::<FLOOR>(a.coefficient, a.floor, fa[i]);
+        let q = lanes.precision::<FLOOR>(b.coefficient, b.floor, fb[i]);
+        lanes.not_finite |= ((ma[i] - ma[i]) + (mb[i] - mb[i])).pattern();
+        // The state after the first model: its precision and, whether that is zero or not, the target's mean.
+        let (total, x) = absorb_regular(p, ma[i], q, mb[i]);
+        lanes.no_evidence += R::Lane::from(total == R::ZERO);
+        mean[i] = x;
+    }
+    lanes.tally()
+}
+
+/// Absorbs one of any number of models into the block's state, which starts as precision 0 and the target's mean.
+#[inline(always)]
+pub(crate) fn absorb_part<R: Real>(part: Part<'_, R>, precision: &mut [R], mean: &mut [R]) -> Tally {
+    if part.floor > R::ZERO { absorb_means::<true, R>(part, precision, mean) } else { absorb_means::<false, R>(part, precision, mean) }
+}
+
+#[inline(always)]
+fn absorb_means<const FLOOR: bool, R: Real>(part: Part<'_, R>, precision: &mut [R], mean: &mut [R]) -> Tally {
+    let n = mean.len();
+    let (Some(fisher), Some(other), Some(precision)) = (part.fisher.get(..n), part.mean.get(..n), precision.get_mut(..n)) else {
+        return IRREGULAR;
+    };
+    let mut lanes = Lanes::<R>::default();
+    for i in 0..n {
+        let p = lanes.precision::<FLOOR>(part.coefficient, part.floor, fisher[i]);
+        lanes.not_finite |= (other[i] - other[i]).pattern();
+        (precision[i], mean[i]) = absorb_regular(precision[i], mean[i], p, other[i]);
+    }
+    lanes.tally()
+}
+
+/// Elements of a block's state that no model had evidence for.
+#[inline(always)]
+pub(crate) fn without_evidence<R: Real>(precision: &[R]) -> u64 {
+    let mut count = R::Lane::default();
+    for &p in precision {
+        count += R::Lane::from(p == R::ZERO);
+    }
+    count.into()
+}

@@ -1,0 +1,16 @@
+//! Plain loops over slices in the arithmetic type: no names, no policies, no storage types. One body each.
+//!
+//! `dispatch` runs them in the fastest shell of the machine; `step` is the recurrence that all of them share, and `scaled` its form for
+//! precisions that leave the range of the arithmetic.
+
+pub(crate) mod coefficient;
+pub(crate) mod dispatch;
+pub(crate) mod fused;
+pub(crate) mod range;
+pub(crate) mod scaled;
+pub(crate) mod step;
+pub(crate) mod stream;
+pub(crate) mod sums;
+
+pub use coefficient::Magnitude;
+pub use dispatch::Shell;

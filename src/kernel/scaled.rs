@@ -1,0 +1,81 @@
+//! One element at a time, with its precisions scaled by a common power of two: the form for numbers at the ends of the range.
+//!
+//! Every `λF` is taken as a rounded significand and an exponent of any size. The largest is put at `2^TOP_EXPONENT` and the others
+//! follow it, so that a sum of 2²⁶ of them is finite, while anything that underflows is at least `2²²⁶` (`f32`) times smaller than the largest and cannot move
+//! the mean by a rounding error; it still counts as evidence. The outcome does not depend on the scale of the Fishers. Where all `λF` are regular (see
+//! `fused`), all are normal numbers here as well, so every quotient, and with it every bit of the mean, is that of the unscaled form.
+
+use super::coefficient::{Coefficient, saturate};
+use super::step::absorb;
+use crate::error::{Defect, Role};
+use crate::scalar::Real;
+
+/// What is wrong with a number that must be finite, and also not negative where it is a precision.
+#[inline]
+pub(crate) fn defect<R: Real>(value: R, role: Role) -> Option<Defect> {
+    if value.is_nan() {
+        Some(Defect::Nan)
+    } else if value.is_infinite() {
+        Some(Defect::Infinite)
+    } else if role == Role::Precision && value < R::ZERO {
+        Some(Defect::Negative)
+    } else {
+        None
+    }
+}
+
+/// One model's part of an element. `fisher` is floored already.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Evidence<R: Real> {
+    pub(crate) coefficient: Coefficient<R>,
+    pub(crate) fisher: R,
+    pub(crate) mean: R,
+}
+
+/// The posterior of one element.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Element<R: Real> {
+    pub(crate) mean: R,
+    pub(crate) precision: R,
+    /// The precision is no normal number of `R`: subnormal, or saturated at either end.
+    pub(crate) out_of_range: bool,
+}
+
+/// `λF` as a significand between 1 and 2 and an exponent, or `None` where it is zero.
+#[inline]
+fn product<R: Real>(evidence: &Evidence<R>) -> Option<(R, i32)> {
+    if evidence.coefficient.mantissa == R::ZERO || evidence.fisher == R::ZERO {
+        return None;
+    }
+    let (fisher, exponent) = evidence.fisher.split();
+    let (significand, carried) = (evidence.coefficient.mantissa * fisher).split();
+    Some((significand, evidence.coefficient.exponent + exponent + carried))
+}
+
+/// The recurrence over all models of one element; `target` is what it starts from. A precision that is NaN, infinite or negative makes
+/// both results NaN.
+#[inline]
+pub(crate) fn merge<R: Real>(models: impl Iterator<Item = Evidence<R>> + Clone, target: R) -> Element<R> {
+    let mut largest = i32::MIN;
+    for evidence in models.clone() {
+        if defect(evidence.fisher, Role::Precision).is_some() {
+            return Element { mean: R::nan(), precision: R::nan(), out_of_range: false };
+        }
+        if let Some((_, exponent)) = product(&evidence) {
+            largest = largest.max(exponent);
+        }
+    }
+    let (mut precision, mut mean) = (R::ZERO, target);
+    for evidence in models {
+        if let Some((significand, exponent)) = product(&evidence) {
+            let p = saturate(significand.times_power_of_two(exponent - largest + R::TOP_EXPONENT));
+            (precision, mean) = absorb(precision, mean, p, evidence.mean);
+        }
+    }
+    if precision == R::ZERO {
+        return Element { mean, precision, out_of_range: false };
+    }
+    let unscaled = precision.times_power_of_two(largest - R::TOP_EXPONENT);
+    let out_of_range = unscaled < R::MIN_NORMAL || unscaled > R::MAX;
+    Element { mean, precision: saturate(unscaled), out_of_range }
+}

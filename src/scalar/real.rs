@@ -1,0 +1,235 @@
+//! Arithmetic types: what numbers are reckoned in.
+
+use core::fmt;
+use core::ops::{AddAssign, BitOrAssign};
+
+use num_traits::float::FloatCore;
+
+use super::dtype::Dtype;
+use super::isa::Isa;
+use super::{bits16, sealed::Sealed};
+
+/// An arithmetic type, `f32` or `f64`. Sealed: adding one is this crate's decision, adding a method stays possible.
+///
+/// It builds on [`FloatCore`], so that generic callers need no second bound; roots and powers of two come from `libm`, with and
+/// without `std`, so that a feature never changes a number.
+///
+/// ```
+/// use fisher_merge::Real;
+/// fn halve<R: Real>(x: R) -> R { x / (R::ONE + R::ONE) }
+/// assert_eq!(halve(3.0_f32), 1.5);
+/// ```
+pub trait Real: FloatCore + fmt::Debug + fmt::Display + fmt::LowerExp + Default + Send + Sync + Sealed + 'static {
+    /// The same type as a storage type.
+    const DTYPE: Dtype;
+    /// Zero.
+    const ZERO: Self;
+    /// One.
+    const ONE: Self;
+    /// The largest finite number.
+    const MAX: Self;
+    /// The least positive normal number.
+    const MIN_NORMAL: Self;
+    /// The least positive number.
+    const TINIEST: Self;
+    /// Where the largest precision of an element is put when its precisions are scaled: `2^27` below the overflow, so that the sum
+    /// of up to 2²⁶ of them stays finite (see the recurrence in the `product` room).
+    #[doc(hidden)]
+    const TOP_EXPONENT: i32;
+    /// `2^TOP_EXPONENT`.
+    #[doc(hidden)]
+    const TOP: Self;
+    /// Digits of the significand.
+    #[doc(hidden)]
+    const DIGITS: u32;
+    /// An unsigned integer of the same width: a count or a flag for every lane of a vectorised loop.
+    #[doc(hidden)]
+    type Lane: Copy + Default + AddAssign + BitOrAssign + Into<u64> + From<bool>;
+    /// The bit of a lane that [`outside`](Self::outside) sets.
+    #[doc(hidden)]
+    const OUTSIDE: u64;
+
+    /// Sets the highest bit unless `MIN_NORMAL ≤ self ≤ TOP`: two integer subtractions in place of two comparisons and their masks. The
+    /// other bits mean nothing.
+    #[doc(hidden)]
+    fn outside(self) -> Self::Lane;
+    /// The bit pattern: zero for `x − x` of a finite `x`, not zero for that of any other.
+    #[doc(hidden)]
+    fn pattern(self) -> Self::Lane;
+
+    /// The nearest number to `value`.
+    fn from_f64(value: f64) -> Self;
+    /// The same number (exact).
+    fn to_f64(self) -> f64;
+    /// The square root, correctly rounded.
+    #[must_use]
+    fn sqrt(self) -> Self;
+    /// `self · 2^exponent`, rounded once.
+    #[must_use]
+    fn times_power_of_two(self, exponent: i32) -> Self;
+    /// `(m, e)` with `self = m · 2^e` and `1 ≤ m < 2`, for a positive finite number.
+    fn split(self) -> (Self, i32);
+
+    #[doc(hidden)]
+    fn from_f32(value: f32) -> Self;
+    #[doc(hidden)]
+    fn to_f32(self) -> f32;
+    #[doc(hidden)]
+    fn to_f16_bits(self) -> u16;
+    #[doc(hidden)]
+    fn to_bf16_bits(self) -> u16;
+    #[doc(hidden)]
+    fn widen_f16<I: Isa>(source: &[u16], target: &mut [Self]);
+    #[doc(hidden)]
+    fn narrow_f16<I: Isa>(source: &[Self], target: &mut [u16]);
+}
+
+impl Real for f32 {
+    const DTYPE: Dtype = Dtype::F32;
+    const ZERO: Self = 0.0;
+    const ONE: Self = 1.0;
+    const MAX: Self = Self::MAX;
+    const MIN_NORMAL: Self = Self::MIN_POSITIVE;
+    const TINIEST: Self = Self::from_bits(1);
+    const TOP_EXPONENT: i32 = 100;
+    const TOP: Self = Self::from_bits((100 + 127) << 23);
+    const DIGITS: u32 = 24;
+    type Lane = u32;
+    const OUTSIDE: u64 = 1 << 31;
+
+    #[inline(always)]
+    fn outside(self) -> u32 {
+        // As signed integers: a pattern below the least normal's makes the first negative, one above the top's (infinity and NaN as well) the second; of a negative
+        // number's patterns the lower half wraps round in the second, and the upper half is negative in the first.
+        let bits = self.to_bits();
+        bits.wrapping_sub(Self::MIN_NORMAL.to_bits()) | Self::TOP.to_bits().wrapping_sub(bits)
+    }
+    #[inline(always)]
+    fn pattern(self) -> u32 {
+        self.to_bits()
+    }
+
+    #[inline(always)]
+    #[allow(clippy::cast_possible_truncation, reason = "rounding to nearest is what is asked for")]
+    fn from_f64(value: f64) -> Self {
+        value as Self
+    }
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        f64::from(self)
+    }
+    #[inline]
+    fn sqrt(self) -> Self {
+        libm::sqrtf(self)
+    }
+    #[inline]
+    fn times_power_of_two(self, exponent: i32) -> Self {
+        libm::ldexpf(self, exponent)
+    }
+    #[inline]
+    fn split(self) -> (Self, i32) {
+        let (half, exponent) = libm::frexpf(self);
+        (half * 2.0, exponent - 1)
+    }
+    #[inline(always)]
+    fn from_f32(value: f32) -> Self {
+        value
+    }
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        self
+    }
+    #[inline(always)]
+    fn to_f16_bits(self) -> u16 {
+        bits16::f32_to_f16(self)
+    }
+    #[inline(always)]
+    fn to_bf16_bits(self) -> u16 {
+        bits16::f32_to_bf16(self)
+    }
+    #[inline(always)]
+    fn widen_f16<I: Isa>(source: &[u16], target: &mut [Self]) {
+        I::widen_f16(source, target);
+    }
+    #[inline(always)]
+    fn narrow_f16<I: Isa>(source: &[Self], target: &mut [u16]) {
+        I::narrow_f16(source, target);
+    }
+}
+
+impl Real for f64 {
+    const DTYPE: Dtype = Dtype::F64;
+    const ZERO: Self = 0.0;
+    const ONE: Self = 1.0;
+    const MAX: Self = Self::MAX;
+    const MIN_NORMAL: Self = Self::MIN_POSITIVE;
+    const TINIEST: Self = Self::from_bits(1);
+    const TOP_EXPONENT: i32 = 996;
+    const TOP: Self = Self::from_bits((996 + 1023) << 52);
+    const DIGITS: u32 = 53;
+    type Lane = u64;
+    const OUTSIDE: u64 = 1 << 63;
+
+    #[inline(always)]
+    fn outside(self) -> u64 {
+        // As signed integers: a pattern below the least normal's makes the first negative, one above the top's (infinity and NaN as well) the second; of a negative
+        // number's patterns the lower half wraps round in the second, and the upper half is negative in the first.
+        let bits = self.to_bits();
+        bits.wrapping_sub(Self::MIN_NORMAL.to_bits()) | Self::TOP.to_bits().wrapping_sub(bits)
+    }
+    #[inline(always)]
+    fn pattern(self) -> u64 {
+        self.to_bits()
+    }
+
+    #[inline(always)]
+    fn from_f64(value: f64) -> Self {
+        value
+    }
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        self
+    }
+    #[inline]
+    fn sqrt(self) -> Self {
+        libm::sqrt(self)
+    }
+    #[inline]
+    fn times_power_of_two(self, exponent: i32) -> Self {
+        libm::ldexp(self, exponent)
+    }
+    #[inline]
+    fn split(self) -> (Self, i32) {
+        let (half, exponent) = libm::frexp(self);
+        (half * 2.0, exponent - 1)
+    }
+    #[inline(always)]
+    fn from_f32(value: f32) -> Self {
+        Self::from(value)
+    }
+    #[inline(always)]
+    #[allow(clippy::cast_possible_truncation, reason = "rounding to nearest is what is asked for")]
+    fn to_f32(self) -> f32 {
+        self as f32
+    }
+    #[inline(always)]
+    fn to_f16_bits(self) -> u16 {
+        bits16::f64_to_f16(self)
+    }
+    #[inline(always)]
+    fn to_bf16_bits(self) -> u16 {
+        bits16::f64_to_bf16(self)
+    }
+    #[inline(always)]
+    fn widen_f16<I: Isa>(source: &[u16], target: &mut [Self]) {
+        for (out, &bits) in target.iter_mut().zip(source) {
+            *out = Self::from(bits16::f16_to_f32(bits));
+        }
+    }
+    #[inline(always)]
+    fn narrow_f16<I: Isa>(source: &[Self], target: &mut [u16]) {
+        for (out, &value) in target.iter_mut().zip(source) {
+            *out = bits16::f64_to_f16(value);
+        }
+    }
+}
