@@ -1,7 +1,88 @@
 #![no_std]
 #![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-//! fisher-merge
+//! Merge models that share an architecture and an initialisation, as Gaussian posteriors.
+//!
+//! Each model is a posterior over the same parameters: its mean is the parameters, its precision their Fisher information (the Laplace approximation). The merge is the mode of
+//! the product of the posteriors, `μ* = (Σ λ_m Λ_m)⁻¹ Σ λ_m Λ_m μ_m` (Matena & Raffel, "Merging Models with Fisher-Weighted Averaging", `NeurIPS` 2022), and comes back with its own
+//! precision `Λ* = Σ λ_m Λ_m`, so that merges chain. The crate owns no tensor type, no runtime and no memory: it works on slices that the caller lends.
+//!
+//! ```
+//! use fisher_merge::{Merge, Posterior};
+//!
+//! // Parameters and diagonal Fisher of two models. The first is sure of its first parameter, neither knows the last.
+//! let a = Posterior::diagonal(&[1.0_f32, 1.0, 7.0][..], &[9.0_f32, 1.0, 0.0][..])?;
+//! let b = Posterior::diagonal(&[2.0_f32, 2.0, 8.0][..], &[1.0_f32, 1.0, 0.0][..])?;
+//!
+//! let mut merged = [0.0_f32; 3];
+//! let summary = Merge::<f64>::new().run(&[a.power(0.5), b.power(0.5)], &mut merged[..])?;
+//! assert_eq!(merged, [1.1, 1.5, 7.0]); // where nobody has evidence the first model's value stays
+//! assert_eq!(summary.no_evidence, 1);
+//! # Ok::<(), fisher_merge::Error>(())
+//! ```
+//!
+//! # The way of a number
+//!
+//! ```text
+//! view ──block──▶ kernel::fused ──▶ mean and precision out       Merge: all models of a tensor at once
+//! view ──block──▶ kernel::stream ─▶ the caller's (Λ, μ)          RunningProduct: one model at a time
+//! ```
+//!
+//! # The rooms: which file to open
+//!
+//! | room | what it is | open it for |
+//! |---|---|---|
+//! | `scalar` | storage types ([`Dtype`]) and arithmetic types ([`Real`]) | **a new storage type**: `dtype.rs`, a marker in `encoding.rs`, bit patterns beside `bits16.rs` |
+//! | `error` | what can be wrong with a call ([`Error`]) | a new way to refuse |
+//! | `policy` | what the caller may decide ([`NoEvidence`], [`BadNumbers`], [`Floor`], [`Normalize`]) | **a new policy**: its type here; `merge/block.rs` and `product.rs` carry out the first two, `conditioning` the others |
+//! | `summary` | what a merge counted ([`Summary`]) | a new count |
+//! | `view` | slices, raw 16-bit patterns and bytes, read and written by the block ([`Values`], [`ValuesMut`]) | a new way to hold numbers |
+//! | `kernel` | the loops: `step` is the recurrence, `scaled` its form at the ends of the range, `dispatch` the instruction sets ([`Shell`]) | speed |
+//! | `gaussian` | [`Posterior`], its power [`Factor`], natural parameters | **a new posterior**: a variant of [`Precision`] in `posterior.rs` |
+//! | `conditioning` | floors and norms of Fishers ([`Conditioning`], [`FisherStatistics`]) | how a Fisher is prepared |
+//! | `door` | what is compared before the first number is written | a new check |
+//! | `merge` | the fused merge ([`Merge`], [`Job`]) | options, the order of things in a block |
+//! | `product` | the running product and its algebra ([`RunningProduct`]) | removal, combination, priors |
+//! | [`reference`](mod@reference) | the formulas as the papers write them, one coordinate at a time | reading and checking |
+//!
+//! Each room imports only from rooms above it in this order: `scalar`, `error`, `policy`, `summary`, `view`, `kernel`, `gaussian`, `conditioning`, `door`, `merge`, `product`; `reference` imports none.
+//!
+//! # What it promises
+//!
+//! Each sentence is a property test of its number (`cargo test promise_`).
+//!
+//! 1. Merging models whose parameters have the same bits returns those bits, in every storage type, −0.0 included.
+//! 2. Every merged element lies between the least and the greatest contributing value (before narrowing to a smaller output type; finite values, non-negative weights).
+//! 3. If one model carries all evidence at an element, its value comes back bit for bit. A model of weight 0 takes no part. A sole model of positive weight comes back before any policy.
+//! 4. Where no model has evidence a typed policy decides, and the summary counts it; it never is zero by accident.
+//! 5. Multiplying all Fishers or all weights by a power of two changes no bit of the mean (without absolute floors; scaled values representable).
+//! 6. The error against the exact rational answer is at most half a unit in the last place of the output and `max(8, 2M+4)` epsilons of the arithmetic times the largest contributing magnitude.
+//!    Arithmetic narrower than a storage type is a typed error.
+//! 7. The precision that was used comes back beside the mean; products associate and commute to a stated bound; a removal that would leave rounding errors is refused.
+//! 8. The bits do not depend on the block size, the split into calls or threads, the instruction set or the platform, nor on the fused or the running form where nothing leaves the normal range.
+//! 9. All lengths, storage types and weights are compared before the first number is written.
+//! 10. No heap: memory is the caller's, and a few blocks on the stack.
+//! 11. No input makes it panic.
+//! 12. NaN, infinities and negative precisions are refused with tensor, model and index, or counted and propagated; never averaged silently.
+//!
+//! # Memory
+//!
+//! One pass over the means and Fishers; one earlier pass over the Fishers of a model if its norm or its mean is asked for; one validating pass in the running form and in [`Merge::check`]. The stack holds blocks
+//! of 256 numbers (32 on targets narrower than 64 bits), up to seven at a time.
+//!
+//! # Features
+//!
+//! Features only add items; none changes a number.
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `std` | yes | the choice of the instruction set at run time |
+//! | `alloc` | with `std` | `Merge::to_vec`, which owns its output |
+//! | `half` | yes | views of `half::f16` and `half::bf16` slices |
+//! | `bytemuck` | yes | `LeBytes::of` and `LeBytes::aligned` |
+//!
+//! The minimum supported Rust version is 1.85.
+
 #[cfg(feature = "alloc")]
 extern crate alloc;
 #[cfg(feature = "std")]

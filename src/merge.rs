@@ -143,6 +143,29 @@ impl<'a, R: Real> Merge<'a, R> {
         Ok(job.summary)
     }
 
+    /// Merges into a new vector.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    ///
+    /// ```
+    /// use fisher_merge::{Merge, Posterior};
+    /// let (a, b) = (Posterior::isotropic(&[1.0, 2.0][..]), Posterior::isotropic(&[3.0, 6.0][..]));
+    /// let (merged, summary) = Merge::new().to_vec(&[a.power(1.0), b.power(1.0)])?;
+    /// assert_eq!((merged, summary.elements), (vec![2.0, 4.0], 2));
+    /// # Ok::<(), fisher_merge::Error>(())
+    /// ```
+    #[cfg(feature = "alloc")]
+    pub fn to_vec<V, P>(&self, factors: &[Factor<V, P, R>]) -> Result<(alloc::vec::Vec<R>, Summary), Error>
+    where
+        V: Values<R> + Copy,
+        P: Values<R> + Copy,
+    {
+        let mut merged = alloc::vec![R::ZERO; factors.first().map_or(0, Factor::count)];
+        let summary = self.run(factors, &mut merged[..])?;
+        Ok((merged, summary))
+    }
+
     /// Several merges in one pass: a block of every job before the next block of any. Where the jobs share their inputs (the same views with other weights),
     /// these are read from memory once.
     ///

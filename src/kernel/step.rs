@@ -6,7 +6,7 @@
 //! Λ' = Λ + p,   r = p/Λ',   x = (1 − r)·μ + r·μ_m,   μ' = clamp(x, min(μ, μ_m), max(μ, μ_m))
 //! ```
 //!
-//! `p = 0` leaves the state alone; at `Λ = 0` the bits of μ_m are copied. This form returns equal means unchanged, stays in the hull and
+//! `p = 0` leaves the state alone; at `Λ = 0` the bits of `μ_m` are copied. This form returns equal means unchanged, stays in the hull and
 //! is exact at its end points; the ratio form `ΣλFμ/ΣλF` does the first two only up to rounding, and the centred form
 //! `μ + r·(μ_m − μ)` leaves the hull at gains near one. Selections instead of branches, and one unconditional division of operands
 //! that were selected before, are what lets it vectorise on every target.
@@ -19,10 +19,17 @@ pub(crate) fn select<T: Copy>(condition: bool, yes: T, no: T) -> T {
     if condition { yes } else { no }
 }
 
+/// `x − x`: zero for a finite number, NaN for any other.
+#[inline(always)]
+#[allow(clippy::eq_op, reason = "the difference is NaN where x is not finite, which is the point")]
+pub(crate) fn residue<R: Real>(x: R) -> R {
+    x - x
+}
+
 /// Neither NaN nor infinite, in one subtraction and one comparison.
 #[inline(always)]
 pub(crate) fn is_finite<R: Real>(x: R) -> bool {
-    x - x == R::ZERO
+    residue(x) == R::ZERO
 }
 
 /// Moves `μ` towards `μ_m` by the share `r`, never leaving the two.
@@ -55,6 +62,13 @@ pub(crate) fn absorb_regular<R: Real>(precision: R, mean: R, p: R, other: R) -> 
     let r = p / select(sum > R::MIN_NORMAL, sum, R::MIN_NORMAL);
     let x = select(precision == R::ZERO, other, between(mean, other, r));
     (sum, select(p == R::ZERO, mean, x))
+}
+
+/// [`absorb_regular`] where neither precision is zero.
+#[inline(always)]
+pub(crate) fn absorb_dense<R: Real>(precision: R, mean: R, p: R, other: R) -> (R, R) {
+    let sum = precision + p;
+    (sum, between(mean, other, p / sum))
 }
 
 /// `a·b` as an unevaluated sum of two numbers, exact for factors of moderate exponents (T. J. Dekker, "A floating-point technique for extending

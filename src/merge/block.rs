@@ -12,8 +12,8 @@ use crate::kernel::range::{overflows, saturate_precisions};
 use crate::kernel::scaled::{self, Evidence};
 use crate::kernel::step::is_finite;
 use crate::policy::NoEvidence;
-use crate::scalar::Real;
 use crate::scalar::isa::Isa;
+use crate::scalar::{Dtype, Real};
 use crate::summary::Summary;
 use crate::view::{BLOCK, Values, ValuesMut};
 
@@ -36,17 +36,19 @@ where
     #[inline(always)]
     fn run<I: Isa>(self) -> Result<(), Error> {
         let longest = self.jobs.iter().map(|job| job.mean.count()).max().unwrap_or(0);
-        let mut room = Room { first: Buffers::new(), second: Buffers::new(), state: [R::ZERO; BLOCK] };
+        let mut room = Room { first: Buffers::new(), second: Buffers::new(), state: [R::ZERO; BLOCK], sparse: 0 };
         let (mut means, mut precisions) = ([R::ZERO; BLOCK], [R::ZERO; BLOCK]);
-        let mut at = 0;
+        // A short first block brings the others to the boundaries of cache lines: a load across two lines costs twice, off the chip more.
+        let lead = self.jobs.first().map_or(0, |job| job.mean.lead());
+        let (mut at, mut size) = (0, if lead == 0 { BLOCK } else { lead });
         while at < longest {
             for job in &mut *self.jobs {
-                let n = BLOCK.min(job.mean.count().saturating_sub(at));
+                let n = size.min(job.mean.count().saturating_sub(at));
                 if n > 0 {
                     block::<I, V, P, R, O, Q>(self.merge, job, (at, n), &mut room, (&mut means, &mut precisions))?;
                 }
             }
-            at += BLOCK;
+            (at, size) = (at + size, BLOCK);
         }
         Ok(())
     }
@@ -57,7 +59,12 @@ struct Room<R: Real> {
     first: Buffers<R>,
     second: Buffers<R>,
     state: [R; BLOCK],
+    /// For how many blocks the dense body is not tried: zeros among Fisher entries come in rows, so what one block had, the next ones have.
+    sparse: u8,
 }
+
+/// How long [`Room::sparse`] lasts: long enough that trying in vain costs little, short enough that a dense stretch is found soon.
+const PATIENCE: u8 = 16;
 
 #[inline(always)]
 fn block<I, V, P, R, O, Q>(
@@ -75,8 +82,8 @@ where
     O: ValuesMut<R>,
     Q: ValuesMut<R>,
 {
+    let active = Active::of(job.factors);
     {
-        let active = Active::of(job.factors);
         let mean = job.mean.block_mut(at, n, means);
         let mut precision = job.precision.as_mut().map(|view| view.block_mut(at, n, precisions));
         let tally = active.fast::<I>(room, at, mean, precision.as_deref_mut());
@@ -89,17 +96,24 @@ where
         }
     }
     // A view of the arithmetic's own type has its numbers already; for any other, `means` and `precisions` hold them.
-    if job.mean.dtype() != R::DTYPE {
+    // What lies between means that a type holds, it holds.
+    if job.mean.dtype() != R::DTYPE && !active.fits(job.mean.dtype()) {
         job.summary.out_of_range += overflows(means.get(..n).unwrap_or_default(), job.mean.dtype());
     }
     job.mean.commit::<I>(at, n, means);
     if let Some(view) = &mut job.precision {
-        if view.dtype() != R::DTYPE {
-            job.summary.out_of_range += saturate_precisions(precisions.get_mut(..n).unwrap_or_default(), view.dtype());
-        }
-        view.commit::<I>(at, n, precisions);
+        job.summary.out_of_range += save_precisions::<I, Q, R>(view, at, n, precisions);
     }
     Ok(())
+}
+
+/// Stores a block of precisions, saturated in a narrower type; gives how many were.
+#[inline(always)]
+fn save_precisions<I: Isa, Q: ValuesMut<R>, R: Real>(view: &mut Q, at: usize, n: usize, block: &mut [R; BLOCK]) -> u64 {
+    let narrow = view.dtype() != R::DTYPE;
+    let saturated = if narrow { saturate_precisions(block.get_mut(..n).unwrap_or_default(), view.dtype()) } else { 0 };
+    view.commit::<I>(at, n, block);
+    saturated
 }
 
 /// The factors that take part, and how many.
@@ -118,6 +132,12 @@ impl<'f, V: Values<R> + Copy, P: Values<R> + Copy, R: Real> Active<'f, V, P, R> 
     #[inline(always)]
     fn each(&self) -> impl Iterator<Item = (usize, &'f Factor<V, P, R>)> + Clone + use<'f, V, P, R> {
         self.factors.iter().enumerate().filter(|(_, factor)| factor.is_active())
+    }
+
+    /// Whether a storage type holds all means that there are.
+    #[inline(always)]
+    fn fits(&self, storage: Dtype) -> bool {
+        self.each().all(|(_, factor)| storage.holds(factor.posterior().mean().dtype()))
     }
 
     /// A sole model comes back as it is, without a floor.
@@ -142,7 +162,18 @@ impl<'f, V: Values<R> + Copy, P: Values<R> + Copy, R: Real> Active<'f, V, P, R> 
         let n = mean.len();
         let a = part(self.floor(a), a, room.first.read::<I, V, P>(&a_views, at, n));
         let b = part(self.floor(b), b, room.second.read::<I, V, P>(&b_views, at, n));
-        fused::pair(a, b, mean, precision)
+        if let Some(out) = precision {
+            fused::pair_precisions(a, b, out);
+        }
+        if room.sparse > 0 {
+            room.sparse -= 1;
+        } else if a.floor == R::ZERO && b.floor == R::ZERO {
+            if fused::pair_dense(a, b, mean) {
+                return Tally::default();
+            }
+            room.sparse = PATIENCE;
+        }
+        fused::pair(a, b, mean)
     }
 
     #[inline(always)]

@@ -45,14 +45,6 @@ pub trait Real: FloatCore + fmt::Debug + fmt::Display + fmt::LowerExp + Default 
     /// An unsigned integer of the same width: a count or a flag for every lane of a vectorised loop.
     #[doc(hidden)]
     type Lane: Copy + Default + AddAssign + BitOrAssign + Into<u64> + From<bool>;
-    /// The bit of a lane that [`outside`](Self::outside) sets.
-    #[doc(hidden)]
-    const OUTSIDE: u64;
-
-    /// Sets the highest bit unless `MIN_NORMAL ≤ self ≤ TOP`: two integer subtractions in place of two comparisons and their masks. The
-    /// other bits mean nothing.
-    #[doc(hidden)]
-    fn outside(self) -> Self::Lane;
     /// The bit pattern: zero for `x − x` of a finite `x`, not zero for that of any other.
     #[doc(hidden)]
     fn pattern(self) -> Self::Lane;
@@ -95,15 +87,7 @@ impl Real for f32 {
     const TOP: Self = Self::from_bits((100 + 127) << 23);
     const DIGITS: u32 = 24;
     type Lane = u32;
-    const OUTSIDE: u64 = 1 << 31;
 
-    #[inline(always)]
-    fn outside(self) -> u32 {
-        // As signed integers: a pattern below the least normal's makes the first negative, one above the top's (infinity and NaN as well) the second; of a negative
-        // number's patterns the lower half wraps round in the second, and the upper half is negative in the first.
-        let bits = self.to_bits();
-        bits.wrapping_sub(Self::MIN_NORMAL.to_bits()) | Self::TOP.to_bits().wrapping_sub(bits)
-    }
     #[inline(always)]
     fn pattern(self) -> u32 {
         self.to_bits()
@@ -168,15 +152,7 @@ impl Real for f64 {
     const TOP: Self = Self::from_bits((996 + 1023) << 52);
     const DIGITS: u32 = 53;
     type Lane = u64;
-    const OUTSIDE: u64 = 1 << 63;
 
-    #[inline(always)]
-    fn outside(self) -> u64 {
-        // As signed integers: a pattern below the least normal's makes the first negative, one above the top's (infinity and NaN as well) the second; of a negative
-        // number's patterns the lower half wraps round in the second, and the upper half is negative in the first.
-        let bits = self.to_bits();
-        bits.wrapping_sub(Self::MIN_NORMAL.to_bits()) | Self::TOP.to_bits().wrapping_sub(bits)
-    }
     #[inline(always)]
     fn pattern(self) -> u64 {
         self.to_bits()
@@ -228,6 +204,7 @@ impl Real for f64 {
     }
     #[inline(always)]
     fn narrow_f16<I: Isa>(source: &[Self], target: &mut [u16]) {
+        // Not through f32, which would round twice.
         for (out, &value) in target.iter_mut().zip(source) {
             *out = bits16::f64_to_f16(value);
         }

@@ -2,7 +2,7 @@
 
 use super::sealed::{Load, Save};
 use super::typed::{decode_block, encode_block};
-use super::{BLOCK, Stored, window_mut};
+use super::{BLOCK, Stored, lead, window_mut};
 use crate::scalar::encoding::{Bf16, Encoding, F16};
 use crate::scalar::isa::Isa;
 use crate::scalar::{Dtype, Real};
@@ -50,6 +50,9 @@ macro_rules! patterns {
             }
         }
         impl<R: Real, T: AsRef<[u16]> + AsMut<[u16]>> Save<R> for $view<T> {
+            fn lead(&self) -> usize {
+                lead(self.0.as_ref())
+            }
             #[inline(always)]
             fn set(&mut self, index: usize, value: R) {
                 if let Some(out) = self.0.as_mut().get_mut(index) {

@@ -1,7 +1,7 @@
 //! Little-endian bytes at any alignment as views, the storage type known at run time: what a file or a flash page holds.
 
 use super::sealed::{Load, Save};
-use super::{BLOCK, Stored, window, window_mut};
+use super::{BLOCK, Stored, lead, window, window_mut};
 use crate::error::Error;
 use crate::scalar::encoding::{Bf16, Encoding, F16, F32, F64};
 use crate::scalar::isa::Isa;
@@ -115,6 +115,9 @@ impl<R: Real, T: AsRef<[u8]>> Load<R> for LeBytes<T> {
 }
 
 impl<R: Real, T: AsRef<[u8]> + AsMut<[u8]>> Save<R> for LeBytes<T> {
+    fn lead(&self) -> usize {
+        lead(self.bytes.as_ref()) / self.dtype.bytes()
+    }
     #[inline(always)]
     fn set(&mut self, index: usize, value: R) {
         let mut one = [R::ZERO; BLOCK];

@@ -79,6 +79,8 @@ pub(crate) mod sealed {
 
     /// Writing: fill what [`block_mut`](Save::block_mut) lends, then [`commit`](Save::commit) it.
     pub trait Save<R: Real> {
+        /// How many numbers stand in front of the next boundary of a cache line, fewer than a block.
+        fn lead(&self) -> usize;
         /// Stores one number.
         fn set(&mut self, index: usize, value: R);
         /// Room for the numbers `at .. at + n`: the view's own memory, or `buffer`.
@@ -93,6 +95,13 @@ pub(crate) mod sealed {
 fn window<T>(values: &[T], at: usize, n: usize) -> &[T] {
     let rest = values.get(at..).unwrap_or_default();
     rest.get(..n).unwrap_or(rest)
+}
+
+/// Numbers in front of the next boundary of 64 bytes.
+#[inline]
+fn lead<T>(values: &[T]) -> usize {
+    let numbers = values.as_ptr().align_offset(64);
+    if numbers < BLOCK { numbers } else { 0 }
 }
 
 /// [`window`], to write to.

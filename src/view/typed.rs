@@ -1,7 +1,7 @@
 //! Typed slices as views: `f32` and `f64`, and the `half` types where that crate is there.
 
 use super::sealed::{Load, Save};
-use super::{BLOCK, Stored, window, window_mut};
+use super::{BLOCK, Stored, lead, window, window_mut};
 use crate::scalar::encoding::{Encoding, F32, F64};
 use crate::scalar::isa::Isa;
 use crate::scalar::{Dtype, Real};
@@ -41,6 +41,9 @@ impl<R: Real> Load<R> for &[R] {
 }
 
 impl<R: Real> Save<R> for &mut [R] {
+    fn lead(&self) -> usize {
+        lead(self)
+    }
     #[inline(always)]
     fn set(&mut self, index: usize, value: R) {
         if let Some(out) = self.get_mut(index) {
@@ -58,6 +61,8 @@ impl<R: Real> Save<R> for &mut [R] {
 /// Decodes a block of raw patterns.
 #[inline(always)]
 pub(super) fn decode_block<'b, E: Encoding, I: Isa, R: Real>(raw: &[E::Raw], at: usize, n: usize, buffer: &'b mut [R; BLOCK]) -> &'b [R] {
+    // The bodies work on the buffer while the next block is on its way.
+    I::prefetch(window(raw, at + n, n));
     let raw = window(raw, at, n);
     let out = window_mut(&mut buffer[..], 0, raw.len());
     E::decode_slice::<I, R>(raw, out);
@@ -85,6 +90,9 @@ macro_rules! converted {
             }
         }
         impl Save<$real> for &mut [$raw] {
+            fn lead(&self) -> usize {
+                lead(self)
+            }
             #[inline(always)]
             fn set(&mut self, index: usize, value: $real) {
                 if let Some(out) = self.get_mut(index) {
@@ -110,8 +118,8 @@ mod halves {
     use half::slice::HalfFloatSliceExt;
     use half::{bf16, f16};
 
-    use super::super::bits::{Bf16Bits, F16Bits};
     use super::*;
+    use crate::scalar::encoding::{Bf16, F16};
 
     macro_rules! stored {
         ($($slice:ty, $dtype:expr;)*) => {$(
@@ -130,11 +138,11 @@ mod halves {
     stored! { &[f16], Dtype::F16; &mut [f16], Dtype::F16; &[bf16], Dtype::Bf16; &mut [bf16], Dtype::Bf16; }
 
     macro_rules! halves {
-        ($(($half:ty, $bits:ident, $encoding:ty);)*) => {$(
+        ($(($half:ty, $encoding:ty);)*) => {$(
             impl<R: Real> Load<R> for &[$half] {
                 #[inline(always)]
                 fn number(&self, index: usize) -> Option<R> {
-                    $bits(self.reinterpret_cast()).number(index)
+                    self.get(index).map(|raw| <$encoding>::decode(raw.to_bits()))
                 }
                 #[inline(always)]
                 fn block<'b, I: Isa>(&'b self, at: usize, n: usize, buffer: &'b mut [R; BLOCK]) -> &'b [R] {
@@ -142,9 +150,14 @@ mod halves {
                 }
             }
             impl<R: Real> Save<R> for &mut [$half] {
+                fn lead(&self) -> usize {
+                    lead(self)
+                }
                 #[inline(always)]
                 fn set(&mut self, index: usize, value: R) {
-                    $bits(self.reinterpret_cast_mut()).set(index, value);
+                    if let Some(out) = self.get_mut(index) {
+                        *out = <$half>::from_bits(<$encoding>::encode(value));
+                    }
                 }
                 #[inline(always)]
                 fn block_mut<'b>(&'b mut self, _: usize, n: usize, buffer: &'b mut [R; BLOCK]) -> &'b mut [R] {
@@ -152,10 +165,10 @@ mod halves {
                 }
                 #[inline(always)]
                 fn commit<I: Isa>(&mut self, at: usize, n: usize, buffer: &[R; BLOCK]) {
-                    $bits(self.reinterpret_cast_mut()).commit::<I>(at, n, buffer);
+                    encode_block::<$encoding, I, R>(self.reinterpret_cast_mut(), at, n, buffer);
                 }
             }
         )*};
     }
-    halves! { (f16, F16Bits, crate::scalar::encoding::F16); (bf16, Bf16Bits, crate::scalar::encoding::Bf16); }
+    halves! { (f16, F16); (bf16, Bf16); }
 }
