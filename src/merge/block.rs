@@ -100,7 +100,7 @@ where
     if job.mean.dtype() != R::DTYPE && !active.fits(job.mean.dtype()) {
         job.summary.out_of_range += overflows(means.get(..n).unwrap_or_default(), job.mean.dtype());
     }
-    job.mean.commit::<I>(at, n, means);
+    job.mean.commit::<I>(at, means.get(..n).unwrap_or_default());
     if let Some(view) = &mut job.precision {
         job.summary.out_of_range += save_precisions::<I, Q, R>(view, at, n, precisions);
     }
@@ -110,9 +110,9 @@ where
 /// Stores a block of precisions, saturated in a narrower type; gives how many were.
 #[inline(always)]
 fn save_precisions<I: Isa, Q: ValuesMut<R>, R: Real>(view: &mut Q, at: usize, n: usize, block: &mut [R; BLOCK]) -> u64 {
-    let narrow = view.dtype() != R::DTYPE;
-    let saturated = if narrow { saturate_precisions(block.get_mut(..n).unwrap_or_default(), view.dtype()) } else { 0 };
-    view.commit::<I>(at, n, block);
+    let block = block.get_mut(..n).unwrap_or_default();
+    let saturated = if view.dtype() == R::DTYPE { 0 } else { saturate_precisions(block, view.dtype()) };
+    view.commit::<I>(at, block);
     saturated
 }
 

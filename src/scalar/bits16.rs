@@ -76,13 +76,20 @@ narrow!(
     f64_to_bf16, f64, u64, 52, 1023, 7, 127
 );
 
-/// binary32 → bfloat16: the exponents agree, so that one integer addition rounds normals, subnormals and overflow alike.
+/// binary32 → bfloat16.
 #[inline(always)]
 #[allow(clippy::cast_possible_truncation, reason = "the upper half of 32 bits has 16")]
 pub(crate) fn f32_to_bf16(value: f32) -> u16 {
     let bits = value.to_bits();
-    let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
-    let quiet = (bits >> 16) | 0x40;
-    let out = if bits & 0x7fff_ffff > 0x7f80_0000 { quiet } else { rounded };
-    out as u16
+    let quiet = ((bits >> 16) | 0x40) as u16;
+    let rounded = f32_to_bf16_not_nan(value);
+    if bits & 0x7fff_ffff > 0x7f80_0000 { quiet } else { rounded }
+}
+
+/// binary32 → bfloat16 of anything but NaN: the exponents agree, so that one integer addition rounds normals, subnormals and overflow alike.
+#[inline(always)]
+#[allow(clippy::cast_possible_truncation, reason = "the upper half of 32 bits has 16")]
+pub(crate) fn f32_to_bf16_not_nan(value: f32) -> u16 {
+    let bits = value.to_bits();
+    (bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16) as u16
 }

@@ -141,4 +141,22 @@ impl Encoding for Bf16 {
         value.to_bf16_bits()
     }
     le_bytes!(u16);
+
+    #[inline(always)]
+    fn encode_slice<I: Isa, R: Real>(source: &[R], target: &mut [u16]) {
+        // Looking for NaN first is cheaper than making room for it in every number.
+        let mut nan = R::Lane::default();
+        for &value in source {
+            nan |= R::Lane::from(value.is_nan());
+        }
+        if nan.into() == 0 {
+            for (out, &value) in target.iter_mut().zip(source) {
+                *out = value.to_bf16_bits_not_nan();
+            }
+        } else {
+            for (out, &value) in target.iter_mut().zip(source) {
+                *out = Self::encode(value);
+            }
+        }
+    }
 }

@@ -22,10 +22,6 @@ pub trait Isa: Copy {
             *out = bits16::f32_to_f16(value);
         }
     }
-
-    /// Asks for memory that will be read soon; changes nothing.
-    #[inline(always)]
-    fn prefetch<T>(_: &[T]) {}
 }
 
 /// The bodies as the compiler's baseline makes them.

@@ -70,6 +70,9 @@ pub trait Real: FloatCore + fmt::Debug + fmt::Display + fmt::LowerExp + Default 
     fn to_f16_bits(self) -> u16;
     #[doc(hidden)]
     fn to_bf16_bits(self) -> u16;
+    /// The same for anything but NaN.
+    #[doc(hidden)]
+    fn to_bf16_bits_not_nan(self) -> u16;
     #[doc(hidden)]
     fn widen_f16<I: Isa>(source: &[u16], target: &mut [Self]);
     #[doc(hidden)]
@@ -130,6 +133,10 @@ impl Real for f32 {
     #[inline(always)]
     fn to_bf16_bits(self) -> u16 {
         bits16::f32_to_bf16(self)
+    }
+    #[inline(always)]
+    fn to_bf16_bits_not_nan(self) -> u16 {
+        bits16::f32_to_bf16_not_nan(self)
     }
     #[inline(always)]
     fn widen_f16<I: Isa>(source: &[u16], target: &mut [Self]) {
@@ -194,6 +201,10 @@ impl Real for f64 {
     }
     #[inline(always)]
     fn to_bf16_bits(self) -> u16 {
+        bits16::f64_to_bf16(self)
+    }
+    #[inline(always)]
+    fn to_bf16_bits_not_nan(self) -> u16 {
         bits16::f64_to_bf16(self)
     }
     #[inline(always)]

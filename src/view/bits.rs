@@ -64,8 +64,8 @@ macro_rules! patterns {
                 window_mut(&mut buffer[..], 0, n)
             }
             #[inline(always)]
-            fn commit<I: Isa>(&mut self, at: usize, n: usize, buffer: &[R; BLOCK]) {
-                encode_block::<$encoding, I, R>(self.0.as_mut(), at, n, buffer);
+            fn commit<I: Isa>(&mut self, at: usize, values: &[R]) {
+                encode_block::<$encoding, I, R>(self.0.as_mut(), at, values);
             }
         }
     )*};

@@ -81,11 +81,11 @@ fn load<'b, E: Encoding, I: Isa, R: Real>(bytes: &[u8], at: usize, n: usize, buf
 }
 
 #[inline(always)]
-fn save<E: Encoding, I: Isa, R: Real>(bytes: &mut [u8], at: usize, n: usize, buffer: &[R; BLOCK]) {
+fn save<E: Encoding, I: Isa, R: Real>(bytes: &mut [u8], at: usize, values: &[R]) {
     let mut raw = [E::BLANK; BLOCK];
-    E::encode_slice::<I, R>(window(&buffer[..], 0, n), &mut raw[..]);
+    E::encode_slice::<I, R>(values, &mut raw[..]);
     let width = E::DTYPE.bytes();
-    let out = window_mut(bytes, at.saturating_mul(width), n.saturating_mul(width));
+    let out = window_mut(bytes, at.saturating_mul(width), values.len().saturating_mul(width));
     for (chunk, &raw) in out.chunks_exact_mut(width).zip(&raw) {
         E::to_le(raw, chunk);
     }
@@ -120,17 +120,15 @@ impl<R: Real, T: AsRef<[u8]> + AsMut<[u8]>> Save<R> for LeBytes<T> {
     }
     #[inline(always)]
     fn set(&mut self, index: usize, value: R) {
-        let mut one = [R::ZERO; BLOCK];
-        one[0] = value;
-        self.commit::<crate::scalar::isa::Portable>(index, 1, &one);
+        self.commit::<crate::scalar::isa::Portable>(index, &[value]);
     }
     #[inline(always)]
     fn block_mut<'b>(&'b mut self, _: usize, n: usize, buffer: &'b mut [R; BLOCK]) -> &'b mut [R] {
         window_mut(&mut buffer[..], 0, n)
     }
     #[inline(always)]
-    fn commit<I: Isa>(&mut self, at: usize, n: usize, buffer: &[R; BLOCK]) {
-        by_dtype!(self.dtype, save::<I, R>(self.bytes.as_mut(), at, n, buffer));
+    fn commit<I: Isa>(&mut self, at: usize, values: &[R]) {
+        by_dtype!(self.dtype, save::<I, R>(self.bytes.as_mut(), at, values));
     }
 }
 

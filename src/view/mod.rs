@@ -85,8 +85,8 @@ pub(crate) mod sealed {
         fn set(&mut self, index: usize, value: R);
         /// Room for the numbers `at .. at + n`: the view's own memory, or `buffer`.
         fn block_mut<'b>(&'b mut self, at: usize, n: usize, buffer: &'b mut [R; BLOCK]) -> &'b mut [R];
-        /// Stores what was written to `buffer`. Nothing to do where the view lent its own memory.
-        fn commit<I: Isa>(&mut self, at: usize, n: usize, buffer: &[R; BLOCK]);
+        /// Stores a block, at most [`BLOCK`] numbers, that was written to a buffer. Nothing to do where the view lent its own memory.
+        fn commit<I: Isa>(&mut self, at: usize, values: &[R]);
     }
 }
 

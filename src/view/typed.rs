@@ -55,14 +55,12 @@ impl<R: Real> Save<R> for &mut [R] {
         window_mut(self, at, n)
     }
     #[inline(always)]
-    fn commit<I: Isa>(&mut self, _: usize, _: usize, _: &[R; BLOCK]) {}
+    fn commit<I: Isa>(&mut self, _: usize, _: &[R]) {}
 }
 
 /// Decodes a block of raw patterns.
 #[inline(always)]
 pub(super) fn decode_block<'b, E: Encoding, I: Isa, R: Real>(raw: &[E::Raw], at: usize, n: usize, buffer: &'b mut [R; BLOCK]) -> &'b [R] {
-    // The bodies work on the buffer while the next block is on its way.
-    I::prefetch(window(raw, at + n, n));
     let raw = window(raw, at, n);
     let out = window_mut(&mut buffer[..], 0, raw.len());
     E::decode_slice::<I, R>(raw, out);
@@ -71,9 +69,9 @@ pub(super) fn decode_block<'b, E: Encoding, I: Isa, R: Real>(raw: &[E::Raw], at:
 
 /// Encodes a block of raw patterns.
 #[inline(always)]
-pub(super) fn encode_block<E: Encoding, I: Isa, R: Real>(raw: &mut [E::Raw], at: usize, n: usize, buffer: &[R; BLOCK]) {
-    let out = window_mut(raw, at, n);
-    E::encode_slice::<I, R>(window(&buffer[..], 0, out.len()), out);
+pub(super) fn encode_block<E: Encoding, I: Isa, R: Real>(raw: &mut [E::Raw], at: usize, values: &[R]) {
+    let out = window_mut(raw, at, values.len());
+    E::encode_slice::<I, R>(values, out);
 }
 
 /// A slice of raw patterns in another type than the arithmetic's.
@@ -104,8 +102,8 @@ macro_rules! converted {
                 window_mut(&mut buffer[..], 0, n)
             }
             #[inline(always)]
-            fn commit<I: Isa>(&mut self, at: usize, n: usize, buffer: &[$real; BLOCK]) {
-                encode_block::<$encoding, I, $real>(self, at, n, buffer);
+            fn commit<I: Isa>(&mut self, at: usize, values: &[$real]) {
+                encode_block::<$encoding, I, $real>(self, at, values);
             }
         }
     )*};
@@ -164,8 +162,8 @@ mod halves {
                     window_mut(&mut buffer[..], 0, n)
                 }
                 #[inline(always)]
-                fn commit<I: Isa>(&mut self, at: usize, n: usize, buffer: &[R; BLOCK]) {
-                    encode_block::<$encoding, I, R>(self.reinterpret_cast_mut(), at, n, buffer);
+                fn commit<I: Isa>(&mut self, at: usize, values: &[R]) {
+                    encode_block::<$encoding, I, R>(self.reinterpret_cast_mut(), at, values);
                 }
             }
         )*};
