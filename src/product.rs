@@ -3,18 +3,19 @@
 //! The state is itself a posterior (Λ, μ), valid after every call, so that a power loss never leaves half a merge. It is the recurrence of `kernel::step`;
 //! natural parameters are a conversion from it, not its storage. It cannot scale what it has written: what leaves the normal range saturates and is counted.
 
+mod block;
+
 use crate::door::{self, Expected};
 use crate::error::{Error, Role};
-use crate::gaussian::{Buffers, Factor, Posterior, Views};
+use crate::gaussian::{Factor, Posterior};
 use crate::kernel::Shell;
-use crate::kernel::dispatch::Kernel;
+use crate::kernel::coefficient::saturate;
 use crate::kernel::step::exact_sum;
-use crate::kernel::stream::{self, Block, Counts};
+use crate::kernel::stream::Counts;
 use crate::policy::{BadNumbers, NoEvidence};
 use crate::scalar::Real;
-use crate::scalar::isa::Isa;
 use crate::summary::Summary;
-use crate::view::{BLOCK, Values};
+use crate::view::Values;
 
 /// A product of posteriors in the making, over two slices of the caller's: the precision Λ and the mean μ.
 ///
@@ -40,8 +41,10 @@ pub struct RunningProduct<'a, R: Real> {
     bad_numbers: BadNumbers,
     shell: Shell,
     tensor: usize,
-    /// Σλ as an unevaluated sum of two numbers.
+    /// Σλ as an unevaluated sum of two numbers, for the prior that is counted once.
     weight: (R, R),
+    /// Σλ rounded at every step, the Λ of the weighted mean where there is no evidence.
+    votes: R,
     absorbed: usize,
     summary: Summary,
 }
@@ -68,7 +71,7 @@ impl<'a, R: Real> RunningProduct<'a, R> {
         (weight, absorbed): (R, usize),
     ) -> Result<Self, Error> {
         door::weight(0, weight)?;
-        let product = Self { weight: (weight, R::ZERO), absorbed, ..Self::over(precision, mean, no_evidence)? };
+        let product = Self { weight: (weight, R::ZERO), votes: weight, absorbed, ..Self::over(precision, mean, no_evidence)? };
         door::numbers(&product.posterior().power(R::ONE), (0, 0), BadNumbers::Refuse, product.shell, &mut Summary::default())?;
         Ok(product)
     }
@@ -84,7 +87,18 @@ impl<'a, R: Real> RunningProduct<'a, R> {
         }
         let summary = Summary { elements: mean.len() as u64, ..Summary::default() };
         let (weight, shell) = ((R::ZERO, R::ZERO), Shell::detect());
-        Ok(Self { precision, mean, no_evidence, bad_numbers: BadNumbers::Refuse, shell, tensor: 0, weight, absorbed: 0, summary })
+        Ok(Self {
+            precision,
+            mean,
+            no_evidence,
+            bad_numbers: BadNumbers::Refuse,
+            shell,
+            tensor: 0,
+            weight,
+            votes: R::ZERO,
+            absorbed: 0,
+            summary,
+        })
     }
 
     /// What happens to NaN, infinities and negative precisions.
@@ -130,8 +144,8 @@ impl<'a, R: Real> RunningProduct<'a, R> {
         self.summary.normalized |= factor.is_normalized();
         let idle = self.before(factor.weight());
         let first = self.absorbed == 0;
-        let counts = self.shell.run(Absorb { factor, idle, first, precision: &mut *self.precision, mean: &mut *self.mean });
-        self.after(factor.weight(), R::ZERO, 1, counts);
+        let counts = self.shell.run(block::Absorb { factor, idle, first, precision: &mut *self.precision, mean: &mut *self.mean });
+        self.after((factor.weight(), R::ZERO), factor.weight(), 1, counts);
         Ok(())
     }
 
@@ -145,13 +159,13 @@ impl<'a, R: Real> RunningProduct<'a, R> {
         if other.absorbed == 0 {
             return Ok(());
         }
-        let idle = self.before(other.weight.0);
+        let idle = self.before(other.votes);
         let first = self.absorbed == 0;
-        let counts = self.shell.run(Absorb { factor: &state, idle, first, precision: &mut *self.precision, mean: &mut *self.mean });
+        let counts = self.shell.run(block::Absorb { factor: &state, idle, first, precision: &mut *self.precision, mean: &mut *self.mean });
         let elements = self.summary.elements;
         self.summary.add(&other.summary);
         self.summary.elements = elements;
-        self.after(other.weight.0, other.weight.1, other.absorbed, counts);
+        self.after(other.weight, other.votes, other.absorbed, counts);
         Ok(())
     }
 
@@ -184,10 +198,11 @@ impl<'a, R: Real> RunningProduct<'a, R> {
             return Ok(());
         }
         door::numbers(factor, (self.tensor, 0), BadNumbers::Refuse, self.shell, &mut Summary::default())?;
-        if let Some(index) = self.shell.run(Remove { factor, precision: &mut *self.precision, mean: &mut *self.mean }) {
+        if let Some(index) = self.shell.run(block::Remove { factor, precision: &mut *self.precision, mean: &mut *self.mean }) {
             return Err(Error::NotRemovable { tensor: self.tensor, index });
         }
         self.weight = added(self.weight, (-factor.weight(), R::ZERO));
+        self.votes = self.weight.0;
         self.absorbed = self.absorbed.saturating_sub(1);
         Ok(())
     }
@@ -213,7 +228,7 @@ impl<'a, R: Real> RunningProduct<'a, R> {
         } else {
             self.absorb(&prior.power(-copies))?;
         }
-        (self.weight, self.absorbed) = ((R::ONE, R::ZERO), absorbed);
+        (self.weight, self.votes, self.absorbed) = ((R::ONE, R::ZERO), R::ONE, absorbed);
         Ok(())
     }
 
@@ -230,10 +245,11 @@ impl<'a, R: Real> RunningProduct<'a, R> {
             let raised = *precision * weight;
             if *precision > R::ZERO {
                 self.summary.out_of_range += u64::from(!(raised >= R::MIN_NORMAL && raised <= R::MAX));
-                *precision = crate::kernel::coefficient::saturate(raised);
+                *precision = saturate(raised);
             }
         }
         self.weight = (self.weight.0 * weight, self.weight.1 * weight);
+        self.votes = saturate(self.votes * weight);
         Ok(())
     }
 
@@ -289,17 +305,21 @@ impl<'a, R: Real> RunningProduct<'a, R> {
                 }
                 R::ZERO
             }
-            NoEvidence::WeightedMean if self.absorbed > 0 => {
-                // In halves, so that the sum of two huge weights stays finite.
-                let half = R::from_f64(0.5);
-                (half * weight) / (half * self.weight.0 + half * weight)
-            }
+            NoEvidence::WeightedMean if self.absorbed > 0 => weight / self.voted(weight),
             _ => R::ZERO,
         }
     }
 
-    fn after(&mut self, weight: R, rest: R, absorbed: usize, counts: Counts) {
-        self.weight = added(self.weight, (weight, rest));
+    /// Σλ with another weight, saturated.
+    fn voted(&self, weight: R) -> R {
+        saturate(self.votes + weight)
+    }
+
+    fn after(&mut self, weight: (R, R), votes: R, absorbed: usize, counts: Counts) {
+        // A total that leaves the range spoils the weighted mean.
+        self.summary.out_of_range += u64::from((self.votes + votes).is_infinite());
+        self.votes = self.voted(votes);
+        self.weight = added(self.weight, weight);
         self.absorbed += absorbed;
         self.summary.floored += counts.floored;
         self.summary.out_of_range += counts.out_of_range;
@@ -310,62 +330,4 @@ impl<'a, R: Real> RunningProduct<'a, R> {
 fn added<R: Real>(a: (R, R), b: (R, R)) -> (R, R) {
     let (high, low) = exact_sum(a.0, b.0);
     if high.is_infinite() { (R::MAX, R::ZERO) } else { exact_sum(high, low + (a.1 + b.1)) }
-}
-
-/// Absorbs one factor into all blocks.
-struct Absorb<'r, V, P, R: Real> {
-    factor: &'r Factor<V, P, R>,
-    idle: R,
-    first: bool,
-    precision: &'r mut [R],
-    mean: &'r mut [R],
-}
-
-impl<V: Values<R> + Copy, P: Values<R> + Copy, R: Real> Kernel for Absorb<'_, V, P, R> {
-    type Output = Counts;
-
-    #[inline(always)]
-    fn run<I: Isa>(self) -> Counts {
-        let (views, mut room) = (Views::of(self.factor), Buffers::new());
-        let mut total = Counts::default();
-        for (k, (precision, mean)) in self.precision.chunks_mut(BLOCK).zip(self.mean.chunks_mut(BLOCK)).enumerate() {
-            let (fisher, other) = room.read::<I, V, P>(&views, k * BLOCK, mean.len());
-            if self.first && other.len() == mean.len() {
-                mean.copy_from_slice(other);
-            }
-            let block = Block { coefficient: self.factor.coefficient(), floor: self.factor.floor(), fisher, mean: other };
-            let counts = stream::absorb_block(block, self.idle, precision, mean);
-            total.floored += counts.floored;
-            total.out_of_range += counts.out_of_range;
-        }
-        total
-    }
-}
-
-/// Looks whether one factor can be taken out of all blocks, and does so only then. Gives the first element at which it cannot.
-struct Remove<'r, V, P, R: Real> {
-    factor: &'r Factor<V, P, R>,
-    precision: &'r mut [R],
-    mean: &'r mut [R],
-}
-
-impl<V: Values<R> + Copy, P: Values<R> + Copy, R: Real> Kernel for Remove<'_, V, P, R> {
-    type Output = Option<usize>;
-
-    #[inline(always)]
-    fn run<I: Isa>(self) -> Option<usize> {
-        let (views, mut room) = (Views::of(self.factor), Buffers::new());
-        let weight = self.factor.weight();
-        for (k, precision) in self.precision.chunks(BLOCK).enumerate() {
-            let (fisher, _) = room.read::<I, V, P>(&views, k * BLOCK, precision.len());
-            if let Some(index) = stream::first_refusal(weight, fisher, precision) {
-                return Some(k * BLOCK + index);
-            }
-        }
-        for (k, (precision, mean)) in self.precision.chunks_mut(BLOCK).zip(self.mean.chunks_mut(BLOCK)).enumerate() {
-            let (fisher, other) = room.read::<I, V, P>(&views, k * BLOCK, mean.len());
-            stream::remove_block(weight, fisher, other, precision, mean);
-        }
-        None
-    }
 }

@@ -1,0 +1,66 @@
+//! One factor against all blocks of a running product.
+
+use crate::gaussian::{Buffers, Factor, Views};
+use crate::kernel::dispatch::Kernel;
+use crate::kernel::stream::{self, Block, Counts};
+use crate::scalar::Real;
+use crate::scalar::isa::Isa;
+use crate::view::{BLOCK, Values};
+
+/// Absorbs one factor into all blocks.
+pub(super) struct Absorb<'r, V, P, R: Real> {
+    pub(super) factor: &'r Factor<V, P, R>,
+    pub(super) idle: R,
+    pub(super) first: bool,
+    pub(super) precision: &'r mut [R],
+    pub(super) mean: &'r mut [R],
+}
+
+impl<V: Values<R> + Copy, P: Values<R> + Copy, R: Real> Kernel for Absorb<'_, V, P, R> {
+    type Output = Counts;
+
+    #[inline(always)]
+    fn run<I: Isa>(self) -> Counts {
+        let (views, mut room) = (Views::of(self.factor), Buffers::new());
+        let mut total = Counts::default();
+        for (k, (precision, mean)) in self.precision.chunks_mut(BLOCK).zip(self.mean.chunks_mut(BLOCK)).enumerate() {
+            let (fisher, other) = room.read::<I, V, P>(&views, k * BLOCK, mean.len());
+            if self.first && other.len() == mean.len() {
+                mean.copy_from_slice(other);
+            }
+            let block = Block { coefficient: self.factor.coefficient(), floor: self.factor.floor(), fisher, mean: other };
+            let counts = stream::absorb_block(block, self.idle, precision, mean);
+            total.floored += counts.floored;
+            total.out_of_range += counts.out_of_range;
+        }
+        total
+    }
+}
+
+/// Looks whether one factor can be taken out of all blocks, and does so only then. Gives the first element at which it cannot.
+pub(super) struct Remove<'r, V, P, R: Real> {
+    pub(super) factor: &'r Factor<V, P, R>,
+    pub(super) precision: &'r mut [R],
+    pub(super) mean: &'r mut [R],
+}
+
+impl<V: Values<R> + Copy, P: Values<R> + Copy, R: Real> Kernel for Remove<'_, V, P, R> {
+    type Output = Option<usize>;
+
+    #[inline(always)]
+    fn run<I: Isa>(self) -> Option<usize> {
+        let (views, mut room) = (Views::of(self.factor), Buffers::new());
+        let weight = self.factor.weight();
+        for (k, precision) in self.precision.chunks(BLOCK).enumerate() {
+            let (fisher, _) = room.read::<I, V, P>(&views, k * BLOCK, precision.len());
+            if let Some(index) = stream::first_refusal(weight, fisher, precision) {
+                return Some(k * BLOCK + index);
+            }
+        }
+        for (k, (precision, mean)) in self.precision.chunks_mut(BLOCK).zip(self.mean.chunks_mut(BLOCK)).enumerate() {
+            let (fisher, other) = room.read::<I, V, P>(&views, k * BLOCK, mean.len());
+            stream::remove_block(weight, fisher, other, precision, mean);
+        }
+        None
+    }
+}
