@@ -131,7 +131,7 @@ pub enum Error {
         /// The first such element.
         index: usize,
     },
-    /// A removal would leave no trustworthy precision: `Λ' ≤ 2¹⁰·eps·Λ`. Code 8.
+    /// A removal would leave no trustworthy precision, `Λ' ≤ 2¹⁰·eps·Λ`, or a mean out of the range. Code 8.
     NotRemovable {
         /// The tensor, as the caller numbered it.
         tensor: usize,

@@ -173,7 +173,7 @@ impl<'a, R: Real> RunningProduct<'a, R> {
     /// quotient, but may lie outside the hull of what went in.
     ///
     /// # Errors
-    /// As [`absorb`](Self::absorb), and [`Error::NotRemovable`] where `Λ' ≤ 2¹⁰·eps·Λ`; every element is looked at before the state changes. Bad numbers are refused whatever the policy.
+    /// As [`absorb`](Self::absorb), and [`Error::NotRemovable`] where `Λ' ≤ 2¹⁰·eps·Λ` or what is left is no finite number; every element is looked at before the state changes. Bad numbers are refused whatever the policy.
     ///
     /// ```
     /// use fisher_merge::{Error, NoEvidence, Posterior, RunningProduct};
@@ -316,8 +316,10 @@ impl<'a, R: Real> RunningProduct<'a, R> {
     }
 
     fn after(&mut self, weight: (R, R), votes: R, absorbed: usize, counts: Counts) {
-        // A total that leaves the range spoils the weighted mean.
-        self.summary.out_of_range += u64::from((self.votes + votes).is_infinite());
+        // A total weight that leaves the range spoils the weighted means.
+        if (self.votes + votes).is_infinite() && matches!(self.no_evidence, NoEvidence::WeightedMean) {
+            self.summary.out_of_range += self.summary().no_evidence;
+        }
         self.votes = self.voted(votes);
         self.weight = added(self.weight, weight);
         self.absorbed += absorbed;

@@ -97,7 +97,7 @@ pub(crate) fn exact_sum<R: Real>(a: R, b: R) -> (R, R) {
 /// Takes a posterior of precision `λF` and mean `other` out of the state: `Λ' = Λ − λF`, `μ' = μ + (λF/Λ')·(μ − μ_m)`.
 ///
 /// `None` where `Λ' ≤ 2¹⁰·eps·Λ`, that is where rounding errors of the parts that were multiplied would be most of what is left. `λF` is subtracted
-/// exactly, so that the error grows with `Λ/Λ'` and not with its square. All factors are scaled by powers of two first, so that no
+/// exactly, so that the error grows with `Λ/Λ'` and not with its square. `None` as well where what is left is no number of the arithmetic. All factors are scaled by powers of two first, so that no
 /// intermediate leaves the range.
 #[inline]
 pub(crate) fn remove<R: Real>(precision: R, mean: R, (weight, fisher): (R, R), other: R) -> Option<(R, R)> {
@@ -123,5 +123,6 @@ pub(crate) fn remove<R: Real>(precision: R, mean: R, (weight, fisher): (R, R), o
     let half = R::from_f64(0.5);
     let difference = half * mean - half * other;
     let x = half * mean + (high / left) * difference;
-    Some((left.times_power_of_two(te), x + x))
+    let (precision, mean) = (left.times_power_of_two(te), x + x);
+    (precision > R::ZERO && is_finite(mean)).then_some((precision, mean))
 }

@@ -54,9 +54,9 @@ pub(crate) fn absorb_block<R: Real>(block: Block<'_, R>, idle: R, precision: &mu
 
 /// The first element of a block at which [`remove`] refuses.
 #[inline]
-pub(crate) fn first_refusal<R: Real>(weight: R, fisher: &[R], precision: &[R]) -> Option<usize> {
-    let zero = R::ZERO;
-    fisher.iter().zip(precision).position(|(&f, &p)| remove(p, zero, (weight, f), zero).is_none())
+pub(crate) fn first_refusal<R: Real>(weight: R, fisher: &[R], other: &[R], precision: &[R], mean: &[R]) -> Option<usize> {
+    let mut each = precision.iter().zip(mean).zip(fisher).zip(other);
+    each.position(|(((&precision, &mean), &fisher), &other)| remove(precision, mean, (weight, fisher), other).is_none())
 }
 
 /// Takes a block out of the state. Elements that [`remove`] refuses stay as they are; the caller has looked for them first.

@@ -51,9 +51,9 @@ impl<V: Values<R> + Copy, P: Values<R> + Copy, R: Real> Kernel for Remove<'_, V,
     fn run<I: Isa>(self) -> Option<usize> {
         let (views, mut room) = (Views::of(self.factor), Buffers::new());
         let weight = self.factor.weight();
-        for (k, precision) in self.precision.chunks(BLOCK).enumerate() {
-            let (fisher, _) = room.read::<I, V, P>(&views, k * BLOCK, precision.len());
-            if let Some(index) = stream::first_refusal(weight, fisher, precision) {
+        for (k, (precision, mean)) in self.precision.chunks(BLOCK).zip(self.mean.chunks(BLOCK)).enumerate() {
+            let (fisher, other) = room.read::<I, V, P>(&views, k * BLOCK, mean.len());
+            if let Some(index) = stream::first_refusal(weight, fisher, other, precision, mean) {
                 return Some(k * BLOCK + index);
             }
         }
