@@ -248,7 +248,7 @@ impl<'a, R: Real> RunningProduct<'a, R> {
                 *precision = saturate(raised);
             }
         }
-        self.weight = (self.weight.0 * weight, self.weight.1 * weight);
+        self.weight = (saturate(self.weight.0 * weight), self.weight.1 * weight);
         self.votes = saturate(self.votes * weight);
         Ok(())
     }
