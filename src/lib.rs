@@ -1,5 +1,10 @@
 #![no_std]
-#![deny(unsafe_code)]
+#![deny(unsafe_code, missing_docs)]
+// What concerns a library alone; lints for tests and examples as well are in Cargo.toml.
+#![warn(missing_debug_implementations, unreachable_pub)]
+#![warn(clippy::std_instead_of_core, clippy::std_instead_of_alloc, clippy::alloc_instead_of_core)]
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+#![warn(clippy::missing_errors_doc, clippy::missing_panics_doc, clippy::must_use_candidate)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 //! Merge models that share an architecture and an initialisation, as Gaussian posteriors.
 //!

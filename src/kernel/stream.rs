@@ -2,6 +2,7 @@
 //!
 //! The state cannot be scaled again once it is written, so what leaves the normal range saturates and is counted: a non-zero factor
 //! never becomes "no evidence", and no sum becomes infinite.
+#![allow(clippy::indexing_slicing, reason = "every slice is cut to one length first; that no panic is left is proved by a link")]
 
 use super::coefficient::Coefficient;
 use super::step::{absorb, between, is_finite, remove, select};
