@@ -11,7 +11,7 @@ use crate::gaussian::{Factor, Posterior};
 use crate::kernel::Shell;
 use crate::kernel::coefficient::saturate;
 use crate::kernel::step::exact_sum;
-use crate::kernel::stream::Counts;
+use crate::kernel::stream::{self, Counts};
 use crate::policy::{BadNumbers, NoEvidence};
 use crate::scalar::Real;
 use crate::summary::Summary;
@@ -156,9 +156,11 @@ impl<'a, R: Real> RunningProduct<'a, R> {
     pub fn combine(&mut self, other: &RunningProduct<'_, R>) -> Result<(), Error> {
         let state = other.posterior().power(R::ONE);
         Expected { tensor: self.tensor, count: self.mean.len(), arithmetic: R::DTYPE }.factor(self.absorbed, &state)?;
-        if other.absorbed == 0 {
+        if other.absorbed == 0 && other.is_empty() {
             return Ok(());
         }
+        // Where they propagate, the other product has counted them.
+        door::numbers(&state, (self.tensor, self.absorbed), self.bad_numbers, self.shell, &mut Summary::default())?;
         let idle = self.before(other.votes);
         let first = self.absorbed == 0;
         let counts = self.shell.run(block::Absorb { factor: &state, idle, first, precision: &mut *self.precision, mean: &mut *self.mean });
@@ -170,7 +172,8 @@ impl<'a, R: Real> RunningProduct<'a, R> {
     }
 
     /// Divides a factor out: `Λ' = Λ − λΛ_m`, `μ' = μ + (λΛ_m/Λ')·(μ − μ_m)`. The floor and norm of the factor do not take part. What comes back is within `16·(Λ/Λ')·eps·max|μ|` of the exact
-    /// quotient, but may lie outside the hull of what went in.
+    /// quotient, but may lie outside the hull of what went in. Under
+    /// [`NoEvidence::WeightedMean`] an element without evidence keeps the vote of the factor.
     ///
     /// # Errors
     /// As [`absorb`](Self::absorb), and [`Error::NotRemovable`] where `Λ' ≤ 2¹⁰·eps·Λ` or what is left is no finite number; every element is looked at before the state changes. Bad numbers are refused whatever the policy.
@@ -203,7 +206,6 @@ impl<'a, R: Real> RunningProduct<'a, R> {
         }
         self.weight = added(self.weight, (-factor.weight(), R::ZERO));
         self.votes = self.weight.0;
-        self.absorbed = self.absorbed.saturating_sub(1);
         Ok(())
     }
 
@@ -265,7 +267,7 @@ impl<'a, R: Real> RunningProduct<'a, R> {
         self.weight.0
     }
 
-    /// How many factors of positive weight are in the product.
+    /// How many factors of positive weight were multiplied in. Dividing one out does not count, since it may be a part of one.
     #[must_use]
     pub fn absorbed(&self) -> usize {
         self.absorbed
@@ -282,7 +284,7 @@ impl<'a, R: Real> RunningProduct<'a, R> {
     /// # Errors
     /// [`Error::NothingAbsorbed`] on an empty product; [`Error::NoEvidence`] if that is the policy, there is such an element and more than one factor. The state stays valid.
     pub fn finish(self) -> Result<Summary, Error> {
-        if self.absorbed == 0 {
+        if self.absorbed == 0 && self.is_empty() {
             return Err(Error::NothingAbsorbed);
         }
         if matches!(self.no_evidence, NoEvidence::Error) && self.absorbed > 1 {
@@ -293,21 +295,17 @@ impl<'a, R: Real> RunningProduct<'a, R> {
         Ok(self.summary())
     }
 
-    /// Prepares the elements without evidence for a factor of this weight; gives the share by which they move towards it.
-    fn before(&mut self, weight: R) -> R {
+    /// The share by which elements without evidence move towards a factor of this weight.
+    fn before(&self, weight: R) -> R {
         match self.no_evidence {
-            // One factor comes back before any policy, so the prior's mean enters with the second.
-            NoEvidence::PriorMean(prior) if self.absorbed == 1 => {
-                for ((mean, &precision), &prior) in self.mean.iter_mut().zip(&*self.precision).zip(prior) {
-                    if precision == R::ZERO {
-                        *mean = prior;
-                    }
-                }
-                R::ZERO
-            }
             NoEvidence::WeightedMean if self.absorbed > 0 => weight / self.voted(weight),
             _ => R::ZERO,
         }
+    }
+
+    /// Whether no element has evidence.
+    fn is_empty(&self) -> bool {
+        self.precision.iter().all(|&precision| precision == R::ZERO)
     }
 
     /// Σλ with another weight, saturated.
@@ -323,6 +321,10 @@ impl<'a, R: Real> RunningProduct<'a, R> {
         self.votes = self.voted(votes);
         self.weight = added(self.weight, weight);
         self.absorbed += absorbed;
+        // One factor comes back before any policy, so the prior's mean enters with the second.
+        if let (NoEvidence::PriorMean(prior), 2..) = (self.no_evidence, self.absorbed) {
+            stream::take_target(prior, self.precision, self.mean);
+        }
         self.summary.floored += counts.floored;
         self.summary.out_of_range += counts.out_of_range;
     }

@@ -24,6 +24,14 @@ pub(crate) struct Counts {
     pub(crate) out_of_range: u64,
 }
 
+/// Gives every element without evidence the value of the target.
+#[inline(always)]
+pub(crate) fn take_target<R: Real>(target: &[R], precision: &[R], mean: &mut [R]) {
+    for ((mean, &precision), &target) in mean.iter_mut().zip(precision).zip(target) {
+        *mean = select(precision == R::ZERO, target, *mean);
+    }
+}
+
 /// Absorbs a block. `idle` is the share by which an element without evidence moves towards this model (zero keeps it).
 #[inline(always)]
 pub(crate) fn absorb_block<R: Real>(block: Block<'_, R>, idle: R, precision: &mut [R], mean: &mut [R]) -> Counts {

@@ -1,22 +1,20 @@
 //! Whole-model sums of Fisher entries: the mean and the L2 norm, without overflow, underflow or drift, in one fixed order.
 //!
 //! Eight lanes by position in the stream of entries, each an unevaluated sum of two numbers, folded in lane order at the end: the same
-//! bits for any split into slices or blocks and any instruction set. Squares go to one of three accumulators by size (J. L. Blue, "A portable
-//! Fortran program to find the Euclidean norm of a vector", 1978), so that neither 1e-300² nor 1e300² leaves the range.
+//! bits for any split into slices or blocks and any instruction set. Entries are added as multiples of a power of two that follows the largest of
+//! them, so that neither 1e-300² nor 1e300² leaves the range, and scaling all entries by a power of two scales the sums and changes no other bit.
 #![allow(clippy::indexing_slicing, reason = "every slice is cut to one length first; that no panic is left is proved by a link")]
 
 use super::coefficient::Magnitude;
 use super::dispatch::{Kernel, Shell};
 use super::step::{exact_sum, is_finite, select};
+use crate::scalar::Real;
 use crate::scalar::isa::Isa;
 use crate::view::{BLOCK, Values};
 
 const LANES: usize = 8;
-/// Entries above this, or below its inverse, are squared in another unit.
-const LARGE: f64 = f64::from_bits((500 + 1023) << 52);
-const SMALL: f64 = 1.0 / LARGE;
-/// The unit of the accumulators of large entries, and the inverse of that of small ones, as a power of two.
-const UNIT: i32 = 600;
+/// Octaves from one unit of the sums to the next: squares of entries below the next unit stay far below the overflow.
+const UNITS: i32 = 256;
 
 /// A running sum in lanes, with what rounding dropped kept beside it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -32,6 +30,13 @@ impl LaneSum {
         let (sum, dropped) = exact_sum(self.high[lane], value);
         self.high[lane] = sum;
         self.low[lane] += dropped;
+    }
+
+    /// Multiplies by a power of two: exact, but for what is too small to matter.
+    fn rescale(&mut self, exponent: i32) {
+        for value in self.high.iter_mut().chain(&mut self.low) {
+            *value = value.times_power_of_two(exponent);
+        }
     }
 
     fn total(&self) -> f64 {
@@ -64,11 +69,10 @@ impl LaneSum {
 pub struct FisherStatistics {
     count: u64,
     position: usize,
+    /// Entries are added as multiples of `2^unit`, which follows the largest of them.
+    unit: Option<i32>,
     sum: LaneSum,
-    sum_large: LaneSum,
     squares: LaneSum,
-    squares_large: LaneSum,
-    squares_small: LaneSum,
 }
 
 impl FisherStatistics {
@@ -97,67 +101,45 @@ impl FisherStatistics {
     /// `√(Σ F²)`; `None` if there is no entry above zero.
     #[must_use]
     pub fn l2(&self) -> Option<Magnitude> {
-        use crate::scalar::Real;
-        let (small, middle, large) = (self.squares_small.total(), self.squares.total(), self.squares_large.total());
-        let (squares, unit) = if large > 0.0 {
-            (large + middle.times_power_of_two(-2 * UNIT), UNIT)
-        } else if middle > 0.0 {
-            (middle + small.times_power_of_two(-2 * UNIT), 0)
-        } else {
-            (small, -UNIT)
-        };
-        Magnitude::new(libm::sqrt(squares)).map(|root| root.shifted(unit))
+        Some(Magnitude::new(libm::sqrt(self.squares.total()))?.shifted(self.unit?))
     }
 
     /// `Σ F / n`; `None` if there is no entry above zero.
     #[must_use]
     pub fn mean(&self) -> Option<Magnitude> {
-        use crate::scalar::Real;
-        let (middle, large) = (self.sum.total(), self.sum_large.total());
         #[allow(clippy::cast_precision_loss, reason = "a count above 2^53 is out of reach")]
-        let count = self.count as f64;
-        if large > 0.0 {
-            Magnitude::new((large + middle.times_power_of_two(-UNIT)) / count).map(|mean| mean.shifted(UNIT))
-        } else {
-            // Divided as significands, so that the mean of subnormal entries keeps its digits.
-            let sum = Magnitude::new(middle)?;
-            Magnitude::new(sum.mantissa / count).map(|mean| mean.shifted(sum.exponent))
-        }
+        let mean = Magnitude::new(self.sum.total() / self.count as f64)?;
+        Some(mean.shifted(self.unit?))
     }
 
     #[inline(always)]
     fn block(&mut self, fisher: &[f64]) {
-        let mut extreme = false;
-        for (i, &entry) in fisher.iter().enumerate() {
-            let good = entry > 0.0 && is_finite(entry);
-            let entry = select(good, entry, 0.0);
-            let middle = select(entry <= LARGE, entry, 0.0);
-            let square = select(entry >= SMALL, middle, 0.0);
-            extreme |= square != entry;
-            self.sum.add(self.position + i, middle);
-            self.squares.add(self.position + i, square * square);
+        let mut largest = 0.0;
+        for &entry in fisher {
+            largest = select(entry > largest && is_finite(entry), entry, largest);
         }
-        if extreme {
-            self.extremes(fisher);
+        if largest > 0.0 {
+            let scale = self.unit_for(largest);
+            for (i, &entry) in fisher.iter().enumerate() {
+                let value = select(entry > 0.0 && is_finite(entry), entry, 0.0) * scale;
+                self.sum.add(self.position + i, value);
+                self.squares.add(self.position + i, value * value);
+            }
         }
         self.position = (self.position + fisher.len()) % LANES;
     }
 
-    /// The entries of a block that the middle accumulators left out.
-    #[cold]
-    fn extremes(&mut self, fisher: &[f64]) {
-        use crate::scalar::Real;
-        for (i, &entry) in fisher.iter().enumerate() {
-            let lane = self.position + i;
-            if entry > LARGE && is_finite(entry) {
-                let scaled = entry.times_power_of_two(-UNIT);
-                self.sum_large.add(lane, scaled);
-                self.squares_large.add(lane, scaled * scaled);
-            } else if entry > 0.0 && entry < SMALL {
-                let scaled = entry.times_power_of_two(UNIT);
-                self.squares_small.add(lane, scaled * scaled);
-            }
+    /// The inverse of the unit that entries up to `largest` are added in. The sums change over to a larger one where they must.
+    fn unit_for(&mut self, largest: f64) -> f64 {
+        // At the ends one unit serves more octaves, so that it and its inverse are normal numbers.
+        let wanted = (largest.split().1.div_euclid(UNITS) * UNITS).clamp(-3 * UNITS, 3 * UNITS);
+        let unit = *self.unit.get_or_insert(wanted);
+        if wanted > unit {
+            self.sum.rescale(unit - wanted);
+            self.squares.rescale(2 * (unit - wanted));
+            self.unit = Some(wanted);
         }
+        1.0_f64.times_power_of_two(-unit.max(wanted))
     }
 }
 

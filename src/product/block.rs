@@ -25,8 +25,8 @@ impl<V: Values<R> + Copy, P: Values<R> + Copy, R: Real> Kernel for Absorb<'_, V,
         let mut total = Counts::default();
         for (k, (precision, mean)) in self.precision.chunks_mut(BLOCK).zip(self.mean.chunks_mut(BLOCK)).enumerate() {
             let (fisher, other) = room.read::<I, V, P>(&views, k * BLOCK, mean.len());
-            if self.first && other.len() == mean.len() {
-                mean.copy_from_slice(other);
+            if self.first {
+                stream::take_target(other, precision, mean);
             }
             let block = Block { coefficient: self.factor.coefficient(), floor: self.factor.floor(), fisher, mean: other };
             let counts = stream::absorb_block(block, self.idle, precision, mean);

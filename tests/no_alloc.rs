@@ -1,0 +1,186 @@
+//! Promise 10: memory is the caller's. A counting allocator says that no call of the crate asks for any.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(unsafe_code, reason = "an allocator that counts is an allocator")]
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::cell::Cell;
+use std::alloc::System;
+
+use fisher_merge::{
+    BadNumbers, Bf16Bits, Conditioning, Dtype, F16Bits, FisherStatistics, Floor, FloorScope, Job, LeBytes, Magnitude, Merge, NoEvidence,
+    Normalize, Posterior, Real, RunningProduct, Shell, Values, ValuesMut, from_natural, target, to_natural,
+};
+
+thread_local! {
+    /// Of this thread alone: the test harness allocates on others.
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: every call goes to the system's allocator unchanged; counting touches one thread-local number, which allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// What `work` asked the allocator for.
+fn allocations(work: impl FnOnce()) -> u64 {
+    let before = ALLOCATIONS.with(Cell::get);
+    work();
+    ALLOCATIONS.with(Cell::get) - before
+}
+
+/// More than two blocks of the merge.
+const COUNT: usize = 700;
+
+/// Every element is regular but a few: zero, subnormal and huge Fishers send their blocks through the careful path.
+fn numbers(seed: usize) -> (Vec<f32>, Vec<f32>) {
+    let number = |index: usize, salt: usize| ((index * 31 + salt * 17 + seed * 7) % 97) as f32 / 16.0;
+    let mut fisher: Vec<f32> = (0..COUNT).map(|index| number(index, 1)).collect();
+    (fisher[3], fisher[300], fisher[600]) = (0.0, 1e-45, 3e38);
+    ((0..COUNT).map(|index| number(index, 2) - 3.0).collect(), fisher)
+}
+
+/// Everything that is called on a merge, over views of one kind.
+fn merges<R, V, O>(means: [V; 3], fishers: [V; 3], out: &mut [O; 2])
+where
+    R: Real,
+    V: Values<R> + Values<f64> + Copy,
+    O: Output,
+    for<'a> O::View<'a>: ValuesMut<R>,
+{
+    let prior = [R::ONE; COUNT];
+    for shell in Shell::available() {
+        for policy in [NoEvidence::KeepTarget, NoEvidence::WeightedMean, NoEvidence::PriorMean(&prior)] {
+            let rule = Conditioning::new().floor(Floor::Relative { share: 1e-6, scope: FloorScope::Tensor }).normalize(Normalize::L2);
+            let scale = |model: usize| {
+                let mut statistics = FisherStatistics::new();
+                statistics.observe_in(fishers[model], shell);
+                rule.scale(&statistics, target(&[R::ONE, R::ONE]) == Some(model)).unwrap()
+            };
+            let factor = |model: usize| Posterior::diagonal(means[model], fishers[model]).unwrap().power(R::from_f64(0.3));
+            let plain = [factor(0), factor(1), factor(2)];
+            let floored = [factor(0).conditioned(&scale(0)), factor(1).conditioned(&scale(1)), factor(2).conditioned(&scale(2))];
+            let merge = Merge::new().no_evidence(policy).bad_numbers(BadNumbers::Propagate).shell(shell);
+            let [mean, precision] = &mut *out;
+            for count in 1..=3 {
+                let _ = merge.run(&plain[..count], mean.lend()).unwrap();
+                let _ = merge.run_with_precision(&floored[..count], mean.lend(), precision.lend()).unwrap();
+                let _ = merge.check(&plain[..count]).unwrap();
+            }
+            let mut jobs = [Job::new(&plain, mean.lend()), Job::new(&floored, precision.lend())];
+            merge.run_all(&mut jobs).unwrap();
+            running(&plain, policy, shell);
+        }
+    }
+}
+
+/// An output that lends a view of itself, as often as it is asked.
+trait Output {
+    type View<'a>
+    where
+        Self: 'a;
+    fn lend(&mut self) -> Self::View<'_>;
+}
+macro_rules! outputs {
+    ($($owner:ty, $view:ty, $self:ident => $lent:expr;)*) => {$(
+        impl Output for $owner {
+            type View<'a> = $view where Self: 'a;
+            fn lend(&mut $self) -> Self::View<'_> {
+                $lent
+            }
+        }
+    )*};
+}
+outputs! {
+    [f32; COUNT], &'a mut [f32], self => self;
+    [f64; COUNT], &'a mut [f64], self => self;
+    F16Bits<[u16; COUNT]>, F16Bits<&'a mut [u16]>, self => F16Bits(&mut self.0);
+    Bf16Bits<[u16; COUNT]>, Bf16Bits<&'a mut [u16]>, self => Bf16Bits(&mut self.0);
+    [u8; 8 * COUNT], LeBytes<&'a mut [u8]>, self => LeBytes::new(Dtype::F64, &mut self[..]).unwrap();
+}
+
+/// Everything that is called on a running product.
+fn running<R: Real, V: Values<R> + Copy>(factors: &[fisher_merge::Factor<V, V, R>; 3], policy: NoEvidence<'_, R>, shell: Shell) {
+    let (mut precision, mut mean, mut eta) = ([R::ZERO; COUNT], [R::ZERO; COUNT], [R::ZERO; COUNT]);
+    let (mut other_precision, mut other_mean) = (precision, mean);
+    let mut product =
+        RunningProduct::start(&mut precision, &mut mean, policy).unwrap().shell(shell).tensor(1).bad_numbers(BadNumbers::Refuse);
+    let mut other = RunningProduct::start(&mut other_precision, &mut other_mean, policy).unwrap();
+    product.absorb(&factors[0]).unwrap();
+    product.absorb(&factors[1]).unwrap();
+    other.absorb(&factors[2]).unwrap();
+    product.combine(&other).unwrap();
+    let part = factors[0].posterior().power(R::from_f64(0.01));
+    let _ = (product.remove(&part), product.raise(R::from_f64(0.5)), product.count_prior_once(&part.posterior()));
+    let (kept, _summary) = ((R::ONE, product.absorbed()), product.summary());
+    let _ = product.finish();
+    let product = RunningProduct::resume(&mut precision, &mut mean, policy, kept).unwrap();
+    let _ = product.posterior();
+    let _ = to_natural(&precision, &mean, &mut eta).unwrap();
+    let _ = from_natural(&precision, &eta, &mut mean).unwrap();
+}
+
+#[test]
+fn promise_10_no_heap_under_any_view() {
+    let data = [numbers(0), numbers(1), numbers(2)];
+    let [a, b, c] = &data;
+    let (means, fishers) = ([&a.0[..], &b.0, &c.0], [&a.1[..], &b.1, &c.1]);
+    let halves = |values: [&[f32]; 3]| {
+        values.map(|values| values.iter().map(|value| (value.abs().to_bits() >> 16) as u16 & 0x7bff).collect::<Vec<u16>>())
+    };
+    let (half_means, half_fishers) = (halves(means), halves(fishers));
+    let bytes = |values: [&[f32]; 3]| values.map(|values| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>());
+    let (byte_means, byte_fishers) = (bytes(means), bytes(fishers));
+    let each = [0, 1, 2];
+    let counted = allocations(|| {
+        merges::<f32, _, _>(means, fishers, &mut [[0.0_f32; COUNT]; 2]);
+        merges::<f64, _, _>(means, fishers, &mut [[0.0_f32; COUNT]; 2]);
+        merges::<f64, _, _>(means, fishers, &mut [[0.0_f64; COUNT]; 2]);
+        let (means, fishers) = (each.map(|at| F16Bits(&half_means[at][..])), each.map(|at| F16Bits(&half_fishers[at][..])));
+        merges::<f32, _, _>(means, fishers, &mut [F16Bits([0; COUNT]), F16Bits([0; COUNT])]);
+        let (means, fishers) = (each.map(|at| Bf16Bits(&half_means[at][..])), each.map(|at| Bf16Bits(&half_fishers[at][..])));
+        merges::<f64, _, _>(means, fishers, &mut [Bf16Bits([0; COUNT]), Bf16Bits([0; COUNT])]);
+        let means = each.map(|at| LeBytes::new(Dtype::F32, &byte_means[at][..]).unwrap());
+        let fishers = each.map(|at| LeBytes::new(Dtype::F32, &byte_fishers[at][..]).unwrap());
+        merges::<f64, _, _>(means, fishers, &mut [[0_u8; 8 * COUNT]; 2]);
+        assert!(Magnitude::new(2.0).unwrap().to_f64() == 2.0);
+    });
+    assert_eq!(counted, 0);
+}
+
+/// Refusals carry numbers, not text.
+#[test]
+fn promise_10_no_heap_for_errors() {
+    let (mean, mut out) = ([f32::NAN; 2], [0.0_f32; 3]);
+    let factors = [Posterior::isotropic(&mean[..]).power(1.0_f32)];
+    let counted = allocations(|| {
+        assert!(Merge::new().run(&factors, &mut out[..]).is_err());
+        assert!(Merge::new().run(&factors, &mut out[..2]).is_err());
+        assert!(Merge::new().check(&factors).is_err());
+        assert!(LeBytes::new(Dtype::F64, &[0_u8; 9][..]).is_err());
+    });
+    assert_eq!(counted, 0);
+}
+
+/// The counter counts.
+#[test]
+fn the_allocator_counts() {
+    assert_eq!(allocations(|| drop(core::hint::black_box(vec![1_u8]))), 1);
+}
