@@ -1,7 +1,7 @@
 //! Throughput for people: `cargo bench --bench kernels`. The merge of two models beside the roof (a plain sum of four slices into a fifth) and what a Rust user would write today. The enforced ratios are in `limits`.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use fisher_merge::{Bf16Bits, F16Bits, Merge, Posterior, Values, ValuesMut};
+use fisher_merge::{Bf16Bits, F16Bits, Merge, Posterior, Real, Values, ValuesMut};
 use ndarray::{Array1, Zip};
 
 const WEIGHTS: [f64; 2] = [0.3, 0.7];
@@ -19,8 +19,10 @@ fn numbers(n: usize, seed: u64) -> Vec<f32> {
 macro_rules! merge {
     ($real:ty, $models:expr, $out:expr) => {{
         let [a, f, b, g] = $models;
-        let factors =
-            [Posterior::diagonal(a, f).unwrap().power(WEIGHTS[0] as $real), Posterior::diagonal(b, g).unwrap().power(WEIGHTS[1] as $real)];
+        let factors = [
+            Posterior::diagonal(a, f).unwrap().power(<$real>::from_f64(WEIGHTS[0])),
+            Posterior::diagonal(b, g).unwrap().power(<$real>::from_f64(WEIGHTS[1])),
+        ];
         Merge::<$real>::new().run(&factors, $out).unwrap()
     }};
 }

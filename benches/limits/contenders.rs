@@ -133,7 +133,7 @@ fn zip(data: &mut Data) {
     });
 }
 
-fn pair<'a>(models: &'a Models<f32>, [c, d]: [f32; 2]) -> [Factor<&'a [f32], &'a [f32], f32>; 2] {
+fn pair(models: &Models<f32>, [c, d]: [f32; 2]) -> [Factor<&[f32], &[f32], f32>; 2] {
     let [a, f, b, g] = models.each_ref().map(|slice| slice.all());
     [Posterior::diagonal(a, f).unwrap().power(c), Posterior::diagonal(b, g).unwrap().power(d)]
 }

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use fisher_merge::{
-    Conditioning, Factor, FisherStatistics, Floor, FloorOn, Job, LeBytes, Merge, ModelScale, Normalize, Posterior, Summary, target,
+    Conditioning, Factor, FisherStatistics, Floor, FloorOn, Job, LeBytes, Merge, ModelScale, Normalize, Posterior, Stored, Summary, target,
 };
 
 use crate::checkpoint::{Checkpoint, Parameters};
@@ -58,7 +58,8 @@ impl Recipe {
             let means = [first.values, models[1].tensor(&name, &shape)?.values];
             let fishers = [fishers[0].tensor(&name, &shape)?.values, fishers[1].tensor(&name, &shape)?.values];
             let factors = self.factors(means, fishers, &scales)?;
-            let (values, summary) = Merge::new().tensor(number).to_vec(&factors).map_err(|error| format!("{name}: {error}"))?;
+            let mut values = vec![0.0_f64; first.values.count()];
+            let summary = Merge::new().tensor(number).run(&factors, &mut values[..]).map_err(|error| format!("{name}: {error}"))?;
             merged.summary.add(&summary);
             merged.parameters.insert(name, values);
         }
