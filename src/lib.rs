@@ -117,3 +117,8 @@ pub use product::RunningProduct;
 pub use scalar::{Dtype, Real};
 pub use summary::Summary;
 pub use view::{Bf16Bits, F16Bits, LeBytes, Stored, Values, ValuesMut};
+
+/// The README's example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
