@@ -119,39 +119,42 @@ where
     P: Values<R> + Copy,
     R: Real,
 {
-    let mut at = 0;
-    while at < factor.count() {
-        let n = BLOCK.min(factor.count() - at);
-        if shell.run(Look { factor, at, n }) {
-            for index in at..at + n {
-                let (fisher, mean) = factor.element(index);
-                judge(policy, (tensor, model, Role::Mean, index), mean, summary)?;
-                judge(policy, (tensor, model, Role::Precision, index), fisher, summary)?;
-            }
+    let mut from = 0;
+    while let Some(at) = shell.run(Look { factor, from }) {
+        from = at + BLOCK.min(factor.count() - at);
+        for index in at..from {
+            let (fisher, mean) = factor.element(index);
+            judge(policy, (tensor, model, Role::Mean, index), mean, summary)?;
+            judge(policy, (tensor, model, Role::Precision, index), fisher, summary)?;
         }
-        at += n;
     }
     Ok(())
 }
 
-/// Whether a block holds a bad number.
+/// Looks for a block that holds a bad number; gives where it starts.
 struct Look<'a, V, P, R: Real> {
     factor: &'a Factor<V, P, R>,
-    at: usize,
-    n: usize,
+    from: usize,
 }
 
 impl<V: Values<R> + Copy, P: Values<R> + Copy, R: Real> Kernel for Look<'_, V, P, R> {
-    type Output = bool;
+    type Output = Option<usize>;
 
     #[inline(always)]
-    fn run<I: Isa>(self) -> bool {
+    fn run<I: Isa>(self) -> Option<usize> {
         let (views, mut buffers) = (Views::of(self.factor), Buffers::new());
-        let (fisher, mean) = buffers.read::<I, V, P>(&views, self.at, self.n);
-        let mut bad = R::Lane::default();
-        for (&fisher, &mean) in fisher.iter().zip(mean) {
-            bad |= R::Lane::from(!(is_finite(mean) && is_finite(fisher) && fisher >= R::ZERO));
+        let mut at = self.from;
+        while at < self.factor.count() {
+            let (fisher, mean) = buffers.read::<I, V, P>(&views, at, BLOCK.min(self.factor.count() - at));
+            let mut bad = R::Lane::default();
+            for (&fisher, &mean) in fisher.iter().zip(mean) {
+                bad |= R::Lane::from(!(is_finite(mean) && is_finite(fisher) && fisher >= R::ZERO));
+            }
+            if bad.into() != 0 {
+                return Some(at);
+            }
+            at += BLOCK;
         }
-        bad.into() != 0
+        None
     }
 }

@@ -160,3 +160,13 @@ pub(crate) fn without_evidence<R: Real>(precision: &[R]) -> u64 {
     }
     count.into()
 }
+
+/// Whether all precisions of a state are finite: what a caller asks whose state did not start from zero.
+#[inline(always)]
+pub(crate) fn all_finite<R: Real>(precision: &[R]) -> bool {
+    let mut beyond = R::Lane::default();
+    for &p in precision {
+        beyond |= residue(p).pattern();
+    }
+    beyond.into() == 0
+}

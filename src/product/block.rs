@@ -2,6 +2,7 @@
 
 use crate::gaussian::{Buffers, Factor, Views};
 use crate::kernel::dispatch::Kernel;
+use crate::kernel::fused::{self, Part};
 use crate::kernel::stream::{self, Block, Counts};
 use crate::scalar::Real;
 use crate::scalar::isa::Isa;
@@ -22,19 +23,40 @@ impl<V: Values<R> + Copy, P: Values<R> + Copy, R: Real> Kernel for Absorb<'_, V,
     #[inline(always)]
     fn run<I: Isa>(self) -> Counts {
         let (views, mut room) = (Views::of(self.factor), Buffers::new());
+        // The fast body works on a copy of the state, which is kept only if the block was of its kind.
+        let (mut new_precision, mut new_mean) = ([R::ZERO; BLOCK], [R::ZERO; BLOCK]);
+        let (coefficient, floor) = (self.factor.coefficient(), self.factor.floor());
         let mut total = Counts::default();
         for (k, (precision, mean)) in self.precision.chunks_mut(BLOCK).zip(self.mean.chunks_mut(BLOCK)).enumerate() {
             let (fisher, other) = room.read::<I, V, P>(&views, k * BLOCK, mean.len());
             if self.first {
                 stream::take_target(other, precision, mean);
             }
-            let block = Block { coefficient: self.factor.coefficient(), floor: self.factor.floor(), fisher, mean: other };
-            let counts = stream::absorb_block(block, self.idle, precision, mean);
-            total.floored += counts.floored;
-            total.out_of_range += counts.out_of_range;
+            let (new_precision, new_mean) = (copied(precision, &mut new_precision), copied(mean, &mut new_mean));
+            let tally = fused::absorb_part(Part { coefficient: coefficient.value, floor, fisher, mean: other }, new_precision, new_mean);
+            let voting = self.idle > R::ZERO && fused::without_evidence(new_precision) > 0;
+            if coefficient.regular && !tally.irregular && !voting && fused::all_finite(new_precision) {
+                copied(new_precision, precision);
+                copied(new_mean, mean);
+                total.floored += tally.floored;
+            } else {
+                let counts = stream::absorb_block(Block { coefficient, floor, fisher, mean: other }, self.idle, precision, mean);
+                total.floored += counts.floored;
+                total.out_of_range += counts.out_of_range;
+            }
         }
         total
     }
+}
+
+/// Copies a block to the front of `to`, and gives it there.
+#[inline(always)]
+fn copied<'t, R: Copy>(from: &[R], to: &'t mut [R]) -> &'t mut [R] {
+    let to = to.get_mut(..from.len()).unwrap_or_default();
+    for (to, &from) in to.iter_mut().zip(from) {
+        *to = from;
+    }
+    to
 }
 
 /// Looks whether one factor can be taken out of all blocks, and does so only then. Gives the first element at which it cannot.
