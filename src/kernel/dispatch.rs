@@ -86,7 +86,8 @@ fn has_avx2() -> bool {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use core::arch::x86_64::{
-        _MM_FROUND_TO_NEAREST_INT, _mm_loadu_si128, _mm_storeu_si128, _mm256_cvtph_ps, _mm256_cvtps_ph, _mm256_loadu_ps, _mm256_storeu_ps,
+        __m256i, _MM_FROUND_TO_NEAREST_INT, _mm_loadu_si128, _mm_sfence, _mm_storeu_si128, _mm256_cvtph_ps, _mm256_cvtps_ph,
+        _mm256_loadu_ps, _mm256_loadu_si256, _mm256_storeu_ps, _mm256_stream_si256,
     };
 
     use super::Kernel;
@@ -144,6 +145,30 @@ mod x86 {
                 }
             }
             Portable::narrow_f16(source.remainder(), target.into_remainder());
+        }
+
+        const STREAMS: bool = true;
+
+        #[inline(always)]
+        fn stream<T: Copy>(source: &[T], target: &mut [T]) {
+            let (source, target) = common(source, target);
+            let bytes = size_of_val(source);
+            let (from, to) = (source.as_ptr().cast::<__m256i>(), target.as_mut_ptr().cast::<__m256i>());
+            if !to.is_aligned() || bytes % size_of::<__m256i>() != 0 {
+                target.copy_from_slice(source);
+                return;
+            }
+            for register in 0..bytes / size_of::<__m256i>() {
+                // SAFETY: both slices hold `bytes` bytes, of plain numbers; the target was seen to be aligned; this token is used only
+                // inside `avx2`.
+                unsafe { _mm256_stream_si256(to.add(register), _mm256_loadu_si256(from.add(register))) };
+            }
+        }
+
+        #[inline(always)]
+        fn fence() {
+            // SAFETY: every x86-64 has it.
+            unsafe { _mm_sfence() };
         }
     }
 }

@@ -17,7 +17,7 @@ const LANES: usize = 8;
 const UNITS: i32 = 256;
 
 /// A running sum in lanes, with what rounding dropped kept beside it.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default)]
 struct LaneSum {
     high: [f64; LANES],
     low: [f64; LANES],
@@ -65,7 +65,7 @@ impl LaneSum {
 /// assert_eq!(statistics.l2().unwrap().to_f64(), 5.0 * tiny);
 /// assert_eq!(statistics.mean().unwrap().to_f64(), 1.75 * tiny);
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct FisherStatistics {
     count: u64,
     position: usize,

@@ -45,11 +45,16 @@ where
             for job in &mut *self.jobs {
                 let n = size.min(job.mean.count().saturating_sub(at));
                 if n > 0 {
-                    block::<I, V, P, R, O, Q>(self.merge, job, (at, n), &mut room, (&mut means, &mut precisions))?;
+                    let done = block::<I, V, P, R, O, Q>(self.merge, job, (at, n), &mut room, (&mut means, &mut precisions));
+                    if done.is_err() {
+                        I::fence();
+                        return done;
+                    }
                 }
             }
             (at, size) = (at + size, BLOCK);
         }
+        I::fence();
         Ok(())
     }
 }
@@ -83,8 +88,9 @@ where
     Q: ValuesMut<R>,
 {
     let active = Active::of(job.factors);
+    let streamed = I::STREAMS && job.mean.is_streamed();
     {
-        let mean = job.mean.block_mut(at, n, means);
+        let mean = if streamed { means.get_mut(..n).unwrap_or_default() } else { job.mean.block_mut(at, n, means) };
         let mut precision = job.precision.as_mut().map(|view| view.block_mut(at, n, precisions));
         let tally = active.fast::<I>(room, at, mean, precision.as_deref_mut());
         let decided = tally.no_evidence > 0 && !matches!(rule.no_evidence, NoEvidence::KeepTarget);
@@ -100,7 +106,12 @@ where
     if job.mean.dtype() != R::DTYPE && !active.fits(job.mean.dtype()) {
         job.summary.out_of_range += overflows(means.get(..n).unwrap_or_default(), job.mean.dtype());
     }
-    job.mean.commit::<I>(at, means.get(..n).unwrap_or_default());
+    let merged = means.get(..n).unwrap_or_default();
+    if streamed {
+        job.mean.stream::<I>(at, merged)
+    } else {
+        job.mean.commit::<I>(at, merged)
+    }
     if let Some(view) = &mut job.precision {
         job.summary.out_of_range += save_precisions::<I, Q, R>(view, at, n, precisions);
     }

@@ -1,4 +1,4 @@
-//! What an instruction set may do better than the portable bodies: today the 16-bit conversions by slice.
+//! What an instruction set may do better than the portable bodies: today the binary16 conversions by slice, and stores past the caches.
 //!
 //! Every body of the kernels is generic over an [`Isa`]; the tokens that name a real instruction set are made by the dispatch beside the
 //! kernels, which is the only place that may use intrinsics. A token's methods give the same bits as the portable ones.
@@ -22,6 +22,21 @@ pub trait Isa: Copy {
             *out = bits16::f32_to_f16(value);
         }
     }
+
+    /// Whether [`stream`](Isa::stream) goes past the caches.
+    const STREAMS: bool = false;
+
+    /// Copies to memory that will not be read soon. A [`fence`](Isa::fence) must follow before anything else relies on it.
+    #[inline(always)]
+    fn stream<T: Copy>(source: &[T], target: &mut [T]) {
+        for (out, &value) in target.iter_mut().zip(source) {
+            *out = value;
+        }
+    }
+
+    /// Brings streamed numbers in order with other stores.
+    #[inline(always)]
+    fn fence() {}
 }
 
 /// The bodies as the compiler's baseline makes them.

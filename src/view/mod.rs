@@ -22,6 +22,9 @@ use crate::scalar::{Dtype, Real};
 /// Numbers in a block: what a conversion buffer on the stack holds. Smaller where memory is: a block never changes a bit.
 pub(crate) const BLOCK: usize = if size_of::<usize>() >= 8 { 256 } else { 32 };
 
+/// Bytes of an output from which on it is streamed: more than caches keep for whoever reads it next.
+const STREAMED: usize = 1 << 22;
+
 /// What is known of a view without reading it.
 pub trait Stored {
     /// How many numbers it holds.
@@ -87,6 +90,14 @@ pub(crate) mod sealed {
         fn block_mut<'b>(&'b mut self, at: usize, n: usize, buffer: &'b mut [R; BLOCK]) -> &'b mut [R];
         /// Stores a block, at most [`BLOCK`] numbers, that was written to a buffer. Nothing to do where the view lent its own memory.
         fn commit<I: Isa>(&mut self, at: usize, values: &[R]);
+        /// Whether the view's own memory is large and holds numbers of `R`, so that blocks are better [streamed](Save::stream) into it than written in place.
+        fn is_streamed(&self) -> bool {
+            false
+        }
+        /// Stores a block that was written to a buffer past the caches.
+        fn stream<I: Isa>(&mut self, at: usize, values: &[R]) {
+            self.commit::<I>(at, values);
+        }
     }
 }
 

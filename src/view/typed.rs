@@ -1,7 +1,7 @@
 //! Typed slices as views: `f32` and `f64`, and the `half` types where that crate is there.
 
 use super::sealed::{Load, Save};
-use super::{BLOCK, Stored, lead, window, window_mut};
+use super::{BLOCK, STREAMED, Stored, lead, window, window_mut};
 use crate::scalar::encoding::{Encoding, F32, F64};
 use crate::scalar::isa::Isa;
 use crate::scalar::{Dtype, Real};
@@ -56,6 +56,14 @@ impl<R: Real> Save<R> for &mut [R] {
     }
     #[inline(always)]
     fn commit<I: Isa>(&mut self, _: usize, _: &[R]) {}
+    #[inline(always)]
+    fn is_streamed(&self) -> bool {
+        size_of_val(&**self) >= STREAMED
+    }
+    #[inline(always)]
+    fn stream<I: Isa>(&mut self, at: usize, values: &[R]) {
+        I::stream(values, window_mut(self, at, values.len()));
+    }
 }
 
 /// Decodes a block of raw patterns.

@@ -176,7 +176,9 @@ fn statistics<R: Arithmetic, S: Storage<R>>() {
                 let numbers = Numbers { dtype: fisher.dtype, bits: fisher.bits[cut[0]..cut[1]].to_vec() };
                 split.observe_in(S::view(&S::own(&numbers)), shell);
             }
-            prop_assert_eq!(split, expected);
+            // What is asked of them; what is 768 octaves below the largest entry may differ inside.
+            let asked = |of: &FisherStatistics| (of.count(), of.l2(), of.mean());
+            prop_assert_eq!(asked(&split), asked(&expected));
         }
         Ok(())
     });
