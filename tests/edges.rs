@@ -1,0 +1,153 @@
+//! Lengths at and beside the edges of blocks, and values at the ends of the range: whole tensors against one element at a time, bit for bit.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use fisher_merge::{
+    BadNumbers, Bf16Bits, Error, F16Bits, Factor, Merge, NoEvidence, Posterior, RunningProduct, Shell, Summary, Values, ValuesMut,
+};
+
+/// Painted inputs: periods are prime and differ, so that a block read from the wrong place shows.
+fn painted(n: usize, model: usize) -> (Vec<f32>, Vec<f32>) {
+    let mean = (0..n).map(|i| ((i * 7 + model * 31) % 101) as f32 - 50.3).collect();
+    // Every 13th entry is zero, and a few are at the ends of the range.
+    let fisher = (0..n).map(|i| match (i + 5 * model) % 103 {
+        k if k % 13 == 0 => 0.0,
+        50 => 1e-44,
+        51 => 3e38,
+        k => k as f32 * 1e-3,
+    });
+    (mean, fisher.collect())
+}
+
+fn factors<'a>(models: &'a [(Vec<f32>, Vec<f32>)], cut: std::ops::Range<usize>) -> Vec<Factor<&'a [f32], &'a [f32], f32>> {
+    let posterior = |(mean, fisher): &'a (Vec<f32>, Vec<f32>)| Posterior::diagonal(&mean[cut.clone()], &fisher[cut.clone()]).unwrap();
+    models.iter().map(posterior).zip(1_u8..).map(|(posterior, k)| posterior.power(f32::from(k) / 7.0)).collect()
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+/// Lengths around one, two and three blocks of 256 and of 32, and all small ones.
+fn lengths() -> impl Iterator<Item = usize> {
+    (0..=70).chain(250..=262).chain(508..=516).chain([600, 767, 768, 769])
+}
+
+#[test]
+fn block_edges_show_nowhere() {
+    for count in [1, 2, 3, 5] {
+        for n in lengths() {
+            let models: Vec<_> = (0..count).map(|model| painted(n, model)).collect();
+            for policy in [NoEvidence::KeepTarget, NoEvidence::WeightedMean] {
+                let merge = Merge::new().no_evidence(policy);
+                let (mut mean, mut precision) = (vec![f32::NAN; n], vec![f32::NAN; n]);
+                let whole = merge.run_with_precision(&factors(&models, 0..n), &mut mean[..], &mut precision[..]).unwrap();
+                let (mut one_mean, mut one_precision) = (vec![f32::NAN; n], vec![f32::NAN; n]);
+                let mut sum = Summary::default();
+                for i in 0..n {
+                    let (mean, precision) = (&mut one_mean[i..=i], &mut one_precision[i..=i]);
+                    sum.add(&merge.run_with_precision(&factors(&models, i..i + 1), mean, precision).unwrap());
+                }
+                assert_eq!(
+                    (bits(&mean), bits(&precision), whole),
+                    (bits(&one_mean), bits(&one_precision), sum),
+                    "{count} models, {n} elements"
+                );
+            }
+        }
+    }
+}
+
+/// An output that starts anywhere in memory: the short first block moves, the bits do not.
+#[test]
+fn the_start_of_the_output_shows_nowhere() {
+    let n = 600;
+    let models = [painted(n, 0), painted(n, 1)];
+    let mut memory = vec![f32::NAN; n + 20];
+    let mut expected = vec![f32::NAN; n];
+    let _ = Merge::new().run(&factors(&models, 0..n), &mut expected[..]).unwrap();
+    for start in 0..20 {
+        let _ = Merge::new().run(&factors(&models, 0..n), &mut memory[start..start + n]).unwrap();
+        assert_eq!(bits(&memory[start..start + n]), bits(&expected));
+    }
+}
+
+/// Outputs large enough to go past the caches hold the same bits, at any alignment.
+#[test]
+fn streamed_outputs_are_the_same() {
+    let n = (1 << 20) + 77;
+    let models = [painted(n, 0), painted(n, 1)];
+    let mut expected = vec![f32::NAN; n];
+    let _ = Merge::new().shell(Shell::BASELINE).run(&factors(&models, 0..n), &mut expected[..]).unwrap();
+    let mut memory = vec![f32::NAN; n + 3];
+    for start in [0, 3] {
+        let _ = Merge::new().run(&factors(&models, 0..n), &mut memory[start..start + n]).unwrap();
+        assert!(bits(&memory[start..start + n]) == bits(&expected));
+    }
+}
+
+#[test]
+fn sixty_four_models_and_none() {
+    let models: Vec<_> = (0..64).map(|model| painted(40, model)).collect();
+    let mut mean = vec![0.0_f32; 40];
+    let summary = Merge::new().run(&factors(&models, 0..40), &mut mean[..]).unwrap();
+    assert_eq!((summary.elements, summary.no_evidence), (40, 0));
+    let none: &[Factor<&[f32], &[f32], f32>] = &[];
+    assert_eq!(Merge::new().run(none, &mut mean[..]), Err(Error::NoModels));
+    // An empty tensor merges to nothing, and counts nothing.
+    assert_eq!(Merge::new().run(&factors(&models, 0..0), &mut mean[..0]), Ok(Summary::default()));
+}
+
+#[test]
+fn the_largest_means_stay_in_the_range() {
+    let (a, b) = ([f32::MAX, -f32::MAX, f32::MAX, 1e-45], [f32::MAX, f32::MAX, -f32::MAX, -1e-45]);
+    let (f, g) = ([1.0_f32, 3.0, 1e-45, 1.0], [2.0_f32, 1.0, 1e-45, 1e30]);
+    let mut out = [0.0_f32; 4];
+    let pair = [Posterior::diagonal(&a[..], &f[..]).unwrap().power(0.5_f32), Posterior::diagonal(&b[..], &g[..]).unwrap().power(0.5)];
+    let _ = Merge::new().run(&pair, &mut out[..]).unwrap();
+    assert_eq!((out[0], out[2], out[3]), (f32::MAX, 0.0, -1e-45));
+    assert!((out[1] / f32::MAX + 0.5).abs() < 1e-6);
+}
+
+#[test]
+fn infinities_and_nan_propagate_where_they_are() {
+    let n = 300;
+    let (mut mean, fisher) = (vec![1.0_f32; n], vec![1.0_f32; n]);
+    (mean[7], mean[280]) = (f32::INFINITY, f32::NAN);
+    let mut bad_fisher = fisher.clone();
+    (bad_fisher[100], bad_fisher[101], bad_fisher[102]) = (f32::INFINITY, -1.0, f32::NAN);
+    let other = vec![3.0_f32; n];
+    let pair = [
+        Posterior::diagonal(&mean[..], &bad_fisher[..]).unwrap().power(1.0_f32),
+        Posterior::diagonal(&other[..], &fisher[..]).unwrap().power(1.0),
+    ];
+    let mut out = vec![0.0_f32; n];
+    let summary = Merge::new().bad_numbers(BadNumbers::Propagate).run(&pair, &mut out[..]).unwrap();
+    assert_eq!((summary.nan, summary.infinite, summary.negative), (2, 2, 1));
+    for (i, value) in out.iter().enumerate() {
+        match i {
+            7 => assert_eq!(*value, f32::INFINITY),
+            100 | 101 | 102 | 280 => assert!(value.is_nan()),
+            _ => assert_eq!(*value, 2.0, "{i}"),
+        }
+    }
+    let (mut precision, mut state) = (vec![0.0_f32; n], vec![0.0_f32; n]);
+    let mut product = RunningProduct::start(&mut precision, &mut state, NoEvidence::KeepTarget).unwrap().bad_numbers(BadNumbers::Propagate);
+    pair.iter().for_each(|factor| product.absorb(factor).unwrap());
+    let summary = product.finish().unwrap();
+    assert_eq!((summary.nan, summary.infinite, summary.negative), (2, 2, 1));
+    assert!(state.iter().zip(&out).all(|(a, b)| a == b || a.is_nan() && b.is_nan()));
+}
+
+/// A mean that a narrow type cannot hold is counted, and so is a precision, which saturates.
+#[test]
+fn narrow_outputs_count_what_they_lose() {
+    let (mean, fisher) = ([1e6_f32, 1.0, 1.0], [1e9_f32, 1e-9, 1.0]);
+    let (mut out, mut precision) = ([0_u16; 3], [0_u16; 3]);
+    let one = [Posterior::diagonal(&mean[..], &fisher[..]).unwrap().power(1.0_f32)];
+    let summary = Merge::new().run_with_precision(&one, F16Bits(&mut out[..]), F16Bits(&mut precision[..])).unwrap();
+    assert_eq!((out, precision, summary.out_of_range), ([0x7c00, 0x3c00, 0x3c00], [0x7bff, 1, 0x3c00], 3));
+    let mut wide = Bf16Bits(&mut out[..]);
+    wide.put(7, 1.0_f32);
+    let past: Option<f32> = F16Bits(&precision[..]).at(7);
+    assert_eq!(past, None);
+}
