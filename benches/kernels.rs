@@ -1,4 +1,5 @@
-//! Throughput for people: `cargo bench --bench kernels`. The merge of two models beside the roof (a plain sum of four slices into a fifth) and what a Rust user would write today. The enforced ratios are in `limits`.
+//! Throughput for people: `cargo bench --bench kernels`. The merge of two models beside the roof (a plain sum of four slices into a fifth)
+//! and what a Rust user would write today. The enforced ratios are in `limits`.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fisher_merge::{Bf16Bits, F16Bits, Merge, Posterior, Real, Values, ValuesMut};

@@ -1,7 +1,7 @@
 //! Floors and norms: from what the caller asks of all Fishers to the two numbers that a factor carries.
 //!
-//! Floors come before normalisation, and both are measured on the Fisher as it is: `p = λ/norm(F) · max(F, floor)`, as in the published code of
-//! Matena & Raffel 2022 (absolute floor on the target, then division by each model's L2 norm).
+//! Floors come before normalisation, and both are measured on the Fisher as it is: `p = λ/norm(F) · max(F, floor)`, as in the published
+//! code of Matena & Raffel 2022 (absolute floor on the target, then division by each model's L2 norm).
 
 use crate::error::{Error, Role};
 use crate::gaussian::{Factor, Precision};
@@ -75,8 +75,9 @@ impl Conditioning {
         !matches!(self.normalize, Normalize::None) || matches!(self.floor, Floor::Relative { scope: FloorScope::Model, .. })
     }
 
-    /// The floor and the norm of one model. `statistics` is of its whole Fisher (not looked at unless [`needs_statistics`](Self::needs_statistics)); the
-    /// target is the first model of positive weight. A Fisher without an entry above zero is not divided, and has no relative floor.
+    /// The floor and the norm of one model. `statistics` is of its whole Fisher (not looked at unless
+    /// [`needs_statistics`](Self::needs_statistics)); the target is the first model of positive weight. A Fisher without an entry above
+    /// zero is not divided, and has no relative floor.
     ///
     /// # Errors
     /// [`Error::BadFloor`] if the floor is NaN, infinite or negative.

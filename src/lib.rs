@@ -8,9 +8,10 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 //! Merge models that share an architecture and an initialisation, as Gaussian posteriors.
 //!
-//! Each model is a posterior over the same parameters: its mean is the parameters, its precision their Fisher information (the Laplace approximation). The merge is the mode of
-//! the product of the posteriors, `μ* = (Σ λ_m Λ_m)⁻¹ Σ λ_m Λ_m μ_m` (Matena & Raffel, "Merging Models with Fisher-Weighted Averaging", `NeurIPS` 2022), and comes back with its own
-//! precision `Λ* = Σ λ_m Λ_m`, so that merges chain. The crate owns no tensor type, no runtime and no memory: it works on slices that the caller lends.
+//! Each model is a posterior over the same parameters: its mean is the parameters, its precision their Fisher information (the Laplace
+//! approximation). The merge is the mode of the product of the posteriors, `μ* = (Σ λ_m Λ_m)⁻¹ Σ λ_m Λ_m μ_m` (Matena & Raffel, "Merging
+//! Models with Fisher-Weighted Averaging", `NeurIPS` 2022), and comes back with its own precision `Λ* = Σ λ_m Λ_m`, so that merges chain.
+//! The crate owns no tensor type, no runtime and no memory: it works on slices that the caller lends.
 //!
 //! ```
 //! use fisher_merge::{Merge, Posterior};
@@ -50,30 +51,38 @@
 //! | `product` | the running product and its algebra ([`RunningProduct`]) | removal, combination, priors |
 //! | [`reference`](mod@reference) | the formulas as the papers write them, one coordinate at a time | reading and checking |
 //!
-//! Each room imports only from rooms above it in this order: `scalar`, `error`, `policy`, `summary`, `view`, `kernel`, `gaussian`, `conditioning`, `door`, `merge`, `product`; `reference` imports none.
+//! Each room imports only from rooms above it in this order: `scalar`, `error`, `policy`, `summary`, `view`, `kernel`, `gaussian`,
+//! `conditioning`, `door`, `merge`, `product`; `reference` imports none.
 //!
 //! # What it promises
 //!
 //! Each sentence is a property test of its number (`cargo test promise_`).
 //!
 //! 1. Merging models whose parameters have the same bits returns those bits, in every storage type, −0.0 included.
-//! 2. Every merged element lies between the least and the greatest contributing value (before narrowing to a smaller output type; finite values, non-negative weights).
-//! 3. If one model carries all evidence at an element, its value comes back bit for bit. A model of weight 0 takes no part. A sole model of positive weight comes back before any policy.
+//! 2. Every merged element lies between the least and the greatest contributing value (before narrowing to a smaller output type; finite
+//!    values, non-negative weights).
+//! 3. If one model carries all evidence at an element, its value comes back bit for bit. A model of weight 0 takes no part. A sole model
+//!    of positive weight comes back before any policy.
 //! 4. Where no model has evidence a typed policy decides, and the summary counts it; it never is zero by accident.
-//! 5. Multiplying all Fishers or all weights by a power of two changes no bit of the mean (without absolute floors; scaled values representable).
-//! 6. The error against the exact rational answer is at most half a unit in the last place of the output and `max(8, 2M+4)` epsilons of the arithmetic times the largest contributing magnitude.
-//!    Arithmetic narrower than a storage type is a typed error.
-//! 7. The precision that was used comes back beside the mean; products associate and commute to a stated bound; a removal that would leave rounding errors is refused.
-//! 8. The bits do not depend on the block size, the split into calls or threads, the instruction set or the platform, nor on the fused or the running form where nothing leaves the normal range.
+//! 5. Multiplying all Fishers or all weights by a power of two changes no bit of the mean (without absolute floors; scaled values
+//!    representable).
+//! 6. The error against the exact rational answer is at most half a unit in the last place of the output and `max(8, 2M+4)` epsilons of
+//!    the arithmetic times the largest contributing magnitude. Arithmetic narrower than a storage type is a typed error.
+//! 7. The precision that was used comes back beside the mean; products associate and commute to a stated bound; a removal that would leave
+//!    rounding errors is refused.
+//! 8. The bits do not depend on the block size, the split into calls or threads, the instruction set or the platform, nor on the fused or
+//!    the running form where nothing leaves the normal range.
 //! 9. All lengths, storage types and weights are compared before the first number is written.
 //! 10. No heap: memory is the caller's, and a few blocks on the stack.
 //! 11. No input makes it panic.
-//! 12. NaN, infinities and negative precisions are refused with tensor, model and index, or counted and propagated; never averaged silently.
+//! 12. NaN, infinities and negative precisions are refused with tensor, model and index, or counted and propagated; never averaged
+//!     silently.
 //!
 //! # Memory
 //!
-//! One pass over the means and Fishers; one earlier pass over the Fishers of a model if its norm or its mean is asked for; one validating pass in the running form and in [`Merge::check`]. The stack holds blocks
-//! of 256 numbers (32 on targets narrower than 64 bits), up to seven at a time.
+//! One pass over the means and Fishers; one earlier pass over the Fishers of a model if its norm or its mean is asked for; one validating
+//! pass in the running form and in [`Merge::check`]. The stack holds blocks of 256 numbers (32 on targets narrower than 64 bits), up to
+//! seven at a time.
 //!
 //! # Features
 //!

@@ -1,7 +1,7 @@
 //! The fused merge: all models of a tensor in one pass, block by block.
 //!
-//! Here are the options and the calls; `merge/block.rs` is what happens to one block. The running form, one model at a time, is the `product`
-//! room; both are the recurrence of `kernel::step` and give the same bits where nothing leaves the normal range.
+//! Here are the options and the calls; `merge/block.rs` is what happens to one block. The running form, one model at a time, is the
+//! `product` room; both are the recurrence of `kernel::step` and give the same bits where nothing leaves the normal range.
 
 mod block;
 
@@ -14,12 +14,12 @@ use crate::scalar::Real;
 use crate::summary::Summary;
 use crate::view::{Values, ValuesMut};
 
-/// How to merge one tensor: `μ* = (Σ λ_m Λ_m)⁻¹ Σ λ_m Λ_m μ_m`, the mode of the weighted product of the models' posteriors, and `Λ* = Σ λ_m Λ_m`, its
-/// precision (Matena & Raffel 2022, equation 4, with the Fisher as Λ), element by element.
+/// How to merge one tensor: `μ* = (Σ λ_m Λ_m)⁻¹ Σ λ_m Λ_m μ_m`, the mode of the weighted product of the models' posteriors, and `Λ* = Σ
+/// λ_m Λ_m`, its precision (Matena & Raffel 2022, equation 4, with the Fisher as Λ), element by element.
 ///
-/// Every call compares all of its slices before it writes; nothing is written if they disagree. Numbers are looked at on the way: if the policy refuses one, or
-/// refuses an element without evidence, the outputs hold no usable result. [`check`](Self::check) looks at them without writing. No outcome
-/// depends on the shell, on the block size or on how a tensor is split into calls.
+/// Every call compares all of its slices before it writes; nothing is written if they disagree. Numbers are looked at on the way: if the
+/// policy refuses one, or refuses an element without evidence, the outputs hold no usable result. [`check`](Self::check) looks at them
+/// without writing. No outcome depends on the shell, on the block size or on how a tensor is split into calls.
 ///
 /// ```
 /// use fisher_merge::{Merge, NoEvidence, Posterior};
@@ -111,8 +111,9 @@ impl<'a, R: Real> Merge<'a, R> {
     /// Merges into `mean`, in any storage type, each number rounded once. Empty slices merge to nothing.
     ///
     /// # Errors
-    /// [`Error::NoModels`], [`Error::TooManyModels`], [`Error::BadWeight`], [`Error::AllWeightsZero`], [`Error::Length`] and [`Error::NarrowArithmetic`]
-    /// before anything is written; [`Error::BadNumber`] and [`Error::NoEvidence`] where the policies say so, on the first such element.
+    /// [`Error::NoModels`], [`Error::TooManyModels`], [`Error::BadWeight`], [`Error::AllWeightsZero`], [`Error::Length`] and
+    /// [`Error::NarrowArithmetic`] before anything is written; [`Error::BadNumber`] and [`Error::NoEvidence`] where the policies say so,
+    /// on the first such element.
     pub fn run<V, P, O>(&self, factors: &[Factor<V, P, R>], mean: O) -> Result<Summary, Error>
     where
         V: Values<R> + Copy,
@@ -125,8 +126,8 @@ impl<'a, R: Real> Merge<'a, R> {
         Ok(job.summary)
     }
 
-    /// Merges into `mean`, and writes the precision `Λ* = Σ λ_m Λ_m` that was used into `precision`, so that the outcome is a posterior again. A precision that
-    /// leaves the range of its storage saturates and is counted; it never becomes zero or infinite.
+    /// Merges into `mean`, and writes the precision `Λ* = Σ λ_m Λ_m` that was used into `precision`, so that the outcome is a posterior
+    /// again. A precision that leaves the range of its storage saturates and is counted; it never becomes zero or infinite.
     ///
     /// # Errors
     /// As [`run`](Self::run).
@@ -166,8 +167,8 @@ impl<'a, R: Real> Merge<'a, R> {
         Ok((merged, summary))
     }
 
-    /// Several merges in one pass: a block of every job before the next block of any. Where the jobs share their inputs (the same views with other weights),
-    /// these are read from memory once.
+    /// Several merges in one pass: a block of every job before the next block of any. Where the jobs share their inputs (the same views
+    /// with other weights), these are read from memory once.
     ///
     /// # Errors
     /// As [`run`](Self::run). All jobs are compared before anything is written.
@@ -201,8 +202,8 @@ impl<'a, R: Real> Merge<'a, R> {
         self.shell.unwrap_or_else(Shell::detect).run(block::Run { merge: self, jobs })
     }
 
-    /// Looks at every number of every factor that takes part, without writing: what a caller runs first whose target cannot be thrown away. Counts the bad numbers,
-    /// or refuses the first of them (in the order of the models), as the policy says.
+    /// Looks at every number of every factor that takes part, without writing: what a caller runs first whose target cannot be thrown
+    /// away. Counts the bad numbers, or refuses the first of them (in the order of the models), as the policy says.
     ///
     /// # Errors
     /// As [`run`](Self::run), but for [`Error::NoEvidence`].

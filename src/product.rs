@@ -1,7 +1,8 @@
 //! The running product of posteriors: one model at a time into a state that the caller keeps.
 //!
-//! The state is itself a posterior (Λ, μ), valid after every call, so that a power loss never leaves half a merge. It is the recurrence of `kernel::step`;
-//! natural parameters are a conversion from it, not its storage. It cannot scale what it has written: what leaves the normal range saturates and is counted.
+//! The state is itself a posterior (Λ, μ), valid after every call, so that a power loss never leaves half a merge. It is the recurrence of
+//! `kernel::step`; natural parameters are a conversion from it, not its storage. It cannot scale what it has written: what leaves the
+//! normal range saturates and is counted.
 
 mod block;
 
@@ -19,8 +20,8 @@ use crate::view::Values;
 
 /// A product of posteriors in the making, over two slices of the caller's: the precision Λ and the mean μ.
 ///
-/// Absorbing the factors of a [`Merge`](crate::Merge) in their order gives the bits of that merge wherever no precision leaves the normal range; the one difference is a
-/// sole factor with a floor, whose floor shows in the precision here.
+/// Absorbing the factors of a [`Merge`](crate::Merge) in their order gives the bits of that merge wherever no precision leaves the normal
+/// range; the one difference is a sole factor with a floor, whose floor shows in the precision here.
 ///
 /// ```
 /// use fisher_merge::{NoEvidence, Posterior, RunningProduct};
@@ -53,7 +54,8 @@ impl<'a, R: Real> RunningProduct<'a, R> {
     /// The empty product: Λ = 0 everywhere. The first factor of positive weight is the target, whose mean is copied whole.
     ///
     /// # Errors
-    /// [`Error::Length`] if the slices, or the policy's prior mean, differ in length; [`Error::BadNumber`] if the prior mean holds a bad number.
+    /// [`Error::Length`] if the slices, or the policy's prior mean, differ in length; [`Error::BadNumber`] if the prior mean holds a bad
+    /// number.
     pub fn start(precision: &'a mut [R], mean: &'a mut [R], no_evidence: NoEvidence<'a, R>) -> Result<Self, Error> {
         let product = Self::over(precision, mean, no_evidence)?;
         product.precision.fill(R::ZERO);
@@ -127,7 +129,8 @@ impl<'a, R: Real> RunningProduct<'a, R> {
     /// The factor is looked at whole first; an error leaves the state as it was.
     ///
     /// # Errors
-    /// [`Error::Length`], [`Error::NarrowArithmetic`], [`Error::BadWeight`], and [`Error::BadNumber`] where the policy says so. Errors call the factor by the number of factors absorbed before it.
+    /// [`Error::Length`], [`Error::NarrowArithmetic`], [`Error::BadWeight`], and [`Error::BadNumber`] where the policy says so. Errors
+    /// call the factor by the number of factors absorbed before it.
     pub fn absorb<V, P>(&mut self, factor: &Factor<V, P, R>) -> Result<(), Error>
     where
         V: Values<R> + Copy,
@@ -171,12 +174,13 @@ impl<'a, R: Real> RunningProduct<'a, R> {
         Ok(())
     }
 
-    /// Divides a factor out: `Λ' = Λ − λΛ_m`, `μ' = μ + (λΛ_m/Λ')·(μ − μ_m)`. The floor and norm of the factor do not take part. What comes back is within `16·(Λ/Λ')·eps·max|μ|` of the exact
-    /// quotient, but may lie outside the hull of what went in. Under
+    /// Divides a factor out: `Λ' = Λ − λΛ_m`, `μ' = μ + (λΛ_m/Λ')·(μ − μ_m)`. The floor and norm of the factor do not take part. What
+    /// comes back is within `16·(Λ/Λ')·eps·max|μ|` of the exact quotient, but may lie outside the hull of what went in. Under
     /// [`NoEvidence::WeightedMean`] an element without evidence keeps the vote of the factor.
     ///
     /// # Errors
-    /// As [`absorb`](Self::absorb), and [`Error::NotRemovable`] where `Λ' ≤ 2¹⁰·eps·Λ` or what is left is no finite number; every element is looked at before the state changes. Bad numbers are refused whatever the policy.
+    /// As [`absorb`](Self::absorb), and [`Error::NotRemovable`] where `Λ' ≤ 2¹⁰·eps·Λ` or what is left is no finite number; every element
+    /// is looked at before the state changes. Bad numbers are refused whatever the policy.
     ///
     /// ```
     /// use fisher_merge::{Error, NoEvidence, Posterior, RunningProduct};
@@ -209,9 +213,10 @@ impl<'a, R: Real> RunningProduct<'a, R> {
         Ok(())
     }
 
-    /// Leaves a prior that every absorbed posterior carried (`Λ_m = H_m + Λ_0`) in the product once: it is there `Σλ` times, so `Σλ − 1` copies are divided out, or `1 − Σλ` multiplied in. Then
-    /// `Λ* = Λ_0 + Σ λ_m H_m` and `Λ*(μ* − μ_0) = Σ λ_m (H_m + Λ_0)(μ_m − μ_0)` (uncertainty-based gradient matching, Daheim et al. 2024, with the posteriors' precisions in the place of their Hessians;
-    /// with all λ = 1 that is their equation 10). The total weight counts as 1 afterwards.
+    /// Leaves a prior that every absorbed posterior carried (`Λ_m = H_m + Λ_0`) in the product once: it is there `Σλ` times, so `Σλ − 1`
+    /// copies are divided out, or `1 − Σλ` multiplied in. Then `Λ* = Λ_0 + Σ λ_m H_m` and `Λ*(μ* − μ_0) = Σ λ_m (H_m + Λ_0)(μ_m − μ_0)`
+    /// (uncertainty-based gradient matching, Daheim et al. 2024, with the posteriors' precisions in the place of their Hessians; with all
+    /// λ = 1 that is their equation 10). The total weight counts as 1 afterwards.
     ///
     /// # Errors
     /// As [`remove`](Self::remove); [`Error::NothingAbsorbed`] on an empty product.
@@ -282,7 +287,8 @@ impl<'a, R: Real> RunningProduct<'a, R> {
     /// Ends the product. The slices hold the posterior.
     ///
     /// # Errors
-    /// [`Error::NothingAbsorbed`] on an empty product; [`Error::NoEvidence`] if that is the policy, there is such an element and more than one factor. The state stays valid.
+    /// [`Error::NothingAbsorbed`] on an empty product; [`Error::NoEvidence`] if that is the policy, there is such an element and more than
+    /// one factor. The state stays valid.
     pub fn finish(self) -> Result<Summary, Error> {
         if self.absorbed == 0 && self.is_empty() {
             return Err(Error::NothingAbsorbed);

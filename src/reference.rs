@@ -1,7 +1,7 @@
 //! The definition in plain code: one coordinate at a time, in `f64`, as the papers write it. It shares no code with the rest of the crate.
 //!
-//! These functions are for reading and for checking against. They overflow, underflow and round as their formulas do; the merge of this crate is the one that does not. Each returns `None` where
-//! its formula divides by nothing. Inputs are read up to the shortest slice.
+//! These functions are for reading and for checking against. They overflow, underflow and round as their formulas do; the merge of this
+//! crate is the one that does not. Each returns `None` where its formula divides by nothing. Inputs are read up to the shortest slice.
 //!
 //! ```
 //! use fisher_merge::reference;
@@ -53,7 +53,8 @@ pub fn posterior_product(weights: &[f64], precisions: &[f64], means: &[f64]) -> 
     (precision != 0.0).then(|| (precision, precision_mean / precision))
 }
 
-/// The published code of Matena & Raffel 2022: an absolute floor on the target's Fisher (the first model), then every Fisher over the L2 norm of its model's.
+/// The published code of Matena & Raffel 2022: an absolute floor on the target's Fisher (the first model), then every Fisher over the L2
+/// norm of its model's.
 ///
 /// `norms` are those of the Fishers before the floor, over all parameters. `None` if no model has evidence.
 ///
@@ -87,8 +88,8 @@ pub fn remove(product: (f64, f64), weight: f64, factor: (f64, f64)) -> Option<(f
     (precision > 0.0).then(|| (precision, precision_mean / precision))
 }
 
-/// Posteriors that each carry the prior `N(μ_0, Λ_0)`, multiplied with the prior counted once: `Λ* = Λ_0 + Σ λ_m H_m` with `Λ_m = H_m + Λ_0`, and
-/// `μ* = μ_0 + Λ*⁻¹ Σ λ_m Λ_m (μ_m − μ_0)` (uncertainty-based gradient matching, Daheim et al. 2024, equation 10 at λ = 1).
+/// Posteriors that each carry the prior `N(μ_0, Λ_0)`, multiplied with the prior counted once: `Λ* = Λ_0 + Σ λ_m H_m` with `Λ_m = H_m +
+/// Λ_0`, and `μ* = μ_0 + Λ*⁻¹ Σ λ_m Λ_m (μ_m − μ_0)` (uncertainty-based gradient matching, Daheim et al. 2024, equation 10 at λ = 1).
 ///
 /// `None` if no precision is left.
 ///

@@ -29,7 +29,8 @@ pub struct Summary {
     /// Precisions below zero.
     pub negative: u64,
     /// Results that left a range: a merged precision that was no normal number of the arithmetic or left the range of its storage and was
-    /// saturated, a finite mean that its storage made infinite; in the streaming form every precision that left the normal range on its way.
+    /// saturated, a finite mean that its storage made infinite; in the streaming form every precision that left the normal range on its
+    /// way.
     pub out_of_range: u64,
     /// Whether a Fisher was normalised, so that the merged precision is in units of its own.
     pub normalized: bool,

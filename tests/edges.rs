@@ -1,4 +1,5 @@
-//! Lengths at and beside the edges of blocks, and values at the ends of the range: whole tensors against one element at a time, bit for bit.
+//! Lengths at and beside the edges of blocks, and values at the ends of the range: whole tensors against one element at a time, bit for
+//! bit.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use fisher_merge::{
@@ -88,7 +89,7 @@ fn streamed_outputs_are_the_same() {
 #[test]
 fn sixty_four_models_and_none() {
     let models: Vec<_> = (0..64).map(|model| painted(40, model)).collect();
-    let mut mean = vec![0.0_f32; 40];
+    let mut mean = [0.0_f32; 40];
     let summary = Merge::new().run(&factors(&models, 0..40), &mut mean[..]).unwrap();
     assert_eq!((summary.elements, summary.no_evidence), (40, 0));
     let none: &[Factor<&[f32], &[f32], f32>] = &[];

@@ -1,4 +1,5 @@
-//! The 16-bit formats over all of their 65,536 patterns, against a model written from the formats' definition: by number and by slice, in every shell, in both arithmetics.
+//! The 16-bit formats over all of their 65,536 patterns, against a model written from the formats' definition: by number and by slice, in
+//! every shell, in both arithmetics.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod common;

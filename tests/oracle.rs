@@ -1,4 +1,5 @@
-//! Answers from elsewhere: the reference in plain code, the dense Gaussian product, Bayesian linear regression on pooled data, and real checkpoints.
+//! Answers from elsewhere: the reference in plain code, the dense Gaussian product, Bayesian linear regression on pooled data, and real
+//! checkpoints.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 mod common;
@@ -141,7 +142,8 @@ fn the_dense_gaussian_product_agrees() {
     });
 }
 
-/// A shard of data for a linear model with `XᵀX` diagonal: a scaled Hadamard block and rows with one entry each, all integers; the noise has precision 1.
+/// A shard of data for a linear model with `XᵀX` diagonal: a scaled Hadamard block and rows with one entry each, all integers; the noise
+/// has precision 1.
 #[derive(Clone, Debug)]
 struct Shard {
     rows: Vec<([i64; 4], i64)>,
@@ -176,7 +178,8 @@ fn real<R: Real>(value: i64) -> R {
     R::from_f64(value as f64)
 }
 
-/// Multiplying the posteriors of disjoint shards, the prior counted once, is fitting all data at once; dividing one out is fitting without it.
+/// Multiplying the posteriors of disjoint shards, the prior counted once, is fitting all data at once; dividing one out is fitting without
+/// it.
 fn pooling<R: Arithmetic>() {
     check(
         256,
@@ -204,7 +207,8 @@ fn pooling<R: Arithmetic>() {
                 let total: i64 = fits.iter().map(|fit| fit[index].0).sum();
                 let largest =
                     states.iter().map(|state| Exact::of(state.1[index].abs().to_f64())).chain([Exact::of(mean as f64)]).max().unwrap();
-                // CHAIN is of (Λ/Λ')²·max|μ|; multiplied out with Λ'². It has room for the rounding of the shards' means, which the product holds Λ/Λ' of.
+                // CHAIN is of (Λ/Λ')²·max|μ|; multiplied out with Λ'². It has room for the rounding of the shards' means, which the
+                // product holds Λ/Λ' of.
                 let size = &Exact::scaled(total * total, 0) * &largest;
                 let bound = tolerance::CHAIN.of::<R>(shards.len() + 1, &size);
                 let den = Exact::scaled(pooled[index].0, 0);

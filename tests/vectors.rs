@@ -1,4 +1,5 @@
-//! The published vectors (`tests/vectors`), made by a script that shares no code with the crate: every bit of every line, in every shell, fused and running.
+//! The published vectors (`tests/vectors`), made by a script that shares no code with the crate: every bit of every line, in every shell,
+//! fused and running.
 #![allow(clippy::unwrap_used, reason = "a file that cannot be read fails the test")]
 
 use std::collections::BTreeMap;

@@ -6,8 +6,8 @@ use ndarray::{ArrayView1, ArrayViewMut1, Zip};
 /// λ of the two models.
 const WEIGHTS: [f32; 2] = [0.3, 0.7];
 
-/// A slice that starts at a cache line of its own offset within a page. Slices of a power of two of numbers, one after the other, all start at one offset, and then a processor mistakes loads for
-/// reads of what was just stored; which contender that hits is chance.
+/// A slice that starts at a cache line of its own offset within a page. Slices of a power of two of numbers, one after the other, all
+/// start at one offset, and then a processor mistakes loads for reads of what was just stored; which contender that hits is chance.
 pub struct Slice<T> {
     memory: Vec<T>,
     start: usize,

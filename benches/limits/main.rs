@@ -1,7 +1,8 @@
 //! The limits that this crate sets itself, each measured against its contender in one run: `cargo bench --bench limits`.
 //!
-//! All contenders of a size run once a round, in an order that rotates; a ratio is the median over the rounds of the ratio within a round, so that a machine that changes its speed changes both sides.
-//! Exits 1 if a ratio is above its limit. One thread, no compiler flags. With `--test` it runs one small round without limits.
+//! All contenders of a size run once a round, in an order that rotates; a ratio is the median over the rounds of the ratio within a round,
+//! so that a machine that changes its speed changes both sides. Exits 1 if a ratio is above its limit. One thread, no compiler flags. With
+//! `--test` it runs one small round without limits.
 
 mod contenders;
 

@@ -1,8 +1,9 @@
 //! Merges two real checkpoints and says what came of it.
 //!
-//! `cargo run --release --example merge_checkpoints` takes two digit classifiers that each know half of the digits, with their diagonal Fishers, and prints how many test images each gets right, and how many
-//! their merges do: isotropic, by Fisher, by the recipe of the paper's published code, and by Fisher over a grid of weights. It reads the files that are bundled in `examples/data/digits`, and compares what it
-//! finds with the accuracies recorded there.
+//! `cargo run --release --example merge_checkpoints` takes two digit classifiers that each know half of the digits, with their diagonal
+//! Fishers, and prints how many test images each gets right, and how many their merges do: isotropic, by Fisher, by the recipe of the
+//! paper's published code, and by Fisher over a grid of weights. It reads the files that are bundled in `examples/data/digits`, and
+//! compares what it finds with the accuracies recorded there.
 
 mod checkpoint;
 mod classifier;

@@ -1,4 +1,5 @@
-//! The running product against the fused merge and against the exact answer: absorb in any order, combine, raise, remove, count a prior once.
+//! The running product against the fused merge and against the exact answer: absorb in any order, combine, raise, remove, count a prior
+//! once.
 #![no_main]
 
 use fisher_merge::{Error, Merge, NoEvidence, Posterior, Real, RunningProduct};

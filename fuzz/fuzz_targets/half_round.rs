@@ -1,4 +1,5 @@
-//! Narrowing to 16 bits: the result is the nearest of the neighbouring patterns by exact comparison of distances, ties to the even one; in every shell, by slice and one by one.
+//! Narrowing to 16 bits: the result is the nearest of the neighbouring patterns by exact comparison of distances, ties to the even one; in
+//! every shell, by slice and one by one.
 #![no_main]
 
 use fisher_merge::{BadNumbers, Bf16Bits, F16Bits, Merge, Posterior, Real, Shell, Values, ValuesMut};
@@ -35,7 +36,8 @@ where
     }
 }
 
-/// Whether `bits` is the pattern nearest to `value`. Infinity stands for the number after the largest, as rounding has it. The distances are exact in `f64` where they decide: neighbours differ in a few bits.
+/// Whether `bits` is the pattern nearest to `value`. Infinity stands for the number after the largest, as rounding has it. The distances
+/// are exact in `f64` where they decide: neighbours differ in a few bits.
 fn nearest(value: f64, bits: u16, number: impl Fn(u16) -> f64, infinite: u16) {
     if value.is_nan() {
         assert!(number(bits).is_nan());

@@ -1,4 +1,5 @@
-//! Little-endian bytes of any length at any alignment: decoding by the block is decoding one by one, and what was read is written back to the same bytes.
+//! Little-endian bytes of any length at any alignment: decoding by the block is decoding one by one, and what was read is written back to
+//! the same bytes.
 #![no_main]
 
 use fisher_merge::{BadNumbers, Dtype, Error, LeBytes, Merge, Posterior, Real, Shell, Stored, Values};

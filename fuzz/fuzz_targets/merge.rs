@@ -1,4 +1,5 @@
-//! The fused merge of arbitrary patterns under any policy: it never panics, errs only as documented, is within its bound of the exact answer, stays in the hull, and counts right.
+//! The fused merge of arbitrary patterns under any policy: it never panics, errs only as documented, is within its bound of the exact
+//! answer, stays in the hull, and counts right.
 #![no_main]
 
 use fisher_merge::{BadNumbers, Error, LeBytes, Merge, NoEvidence, Posterior, Real, Shell, Stored, Values};

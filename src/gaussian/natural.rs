@@ -1,5 +1,5 @@
-//! Natural parameters `(Λ, Λμ)`: products add them and removals subtract them. A conversion, not a storage: the ratio `Λμ/Λ` does not give μ back to
-//! the last bit.
+//! Natural parameters `(Λ, Λμ)`: products add them and removals subtract them. A conversion, not a storage: the ratio `Λμ/Λ` does not give
+//! μ back to the last bit.
 
 use crate::error::{Error, Role};
 use crate::scalar::Real;

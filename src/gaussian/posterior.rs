@@ -16,8 +16,8 @@ pub enum Precision<P, R: Real> {
     Diagonal(P),
 }
 
-/// A Gaussian posterior `N(μ, Λ⁻¹)` over the parameters of one tensor (the Laplace approximation of Matena & Raffel 2022, section 3). The mean
-/// and a diagonal precision are views of equal length, in any storage type; `R` is the arithmetic.
+/// A Gaussian posterior `N(μ, Λ⁻¹)` over the parameters of one tensor (the Laplace approximation of Matena & Raffel 2022, section 3). The
+/// mean and a diagonal precision are views of equal length, in any storage type; `R` is the arithmetic.
 ///
 /// ```
 /// use fisher_merge::{Merge, Posterior};
@@ -78,7 +78,8 @@ impl<V: Values<R> + Copy, P: Values<R> + Copy, R: Real> Posterior<V, P, R> {
         }
     }
 
-    /// This posterior to the power `weight` (λ): the same mean, `λ·Λ`. A product takes factors; scaling all of their weights changes no mean.
+    /// This posterior to the power `weight` (λ): the same mean, `λ·Λ`. A product takes factors; scaling all of their weights changes no
+    /// mean.
     #[must_use]
     pub fn power(self, weight: R) -> Factor<V, P, R> {
         Factor::new(self, weight, R::ZERO, Magnitude::ONE)

@@ -123,8 +123,8 @@ mod x86 {
             let (mut source, mut target) = (source.chunks_exact(UNROLLED), target.chunks_exact_mut(UNROLLED));
             for (many, out) in source.by_ref().zip(target.by_ref()) {
                 for (eight, out) in many.chunks_exact(8).zip(out.chunks_exact_mut(8)) {
-                    // SAFETY: both chunks hold eight numbers, the load and the store ask for no alignment, and this token is used only inside
-                    // `avx2`, whose caller vouched for F16C.
+                    // SAFETY: both chunks hold eight numbers, the load and the store ask for no alignment, and this token is used only
+                    // inside `avx2`, whose caller vouched for F16C.
                     unsafe { _mm256_storeu_ps(out.as_mut_ptr(), _mm256_cvtph_ps(_mm_loadu_si128(eight.as_ptr().cast()))) };
                 }
             }

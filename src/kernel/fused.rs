@@ -4,8 +4,8 @@
 //! them by a common power of two changes no bit (`scaled` says why), so these bodies reckon unscaled and report whether any element of
 //! the block was not; that one is done again by `scaled`. Bad numbers are irregular too, so that looking for them costs a comparison.
 //!
-//! [`pair_dense`] is the body for two models without a zero among their Fisher entries: a third fewer instructions, which is what lets it keep up with
-//! the memory. It reports a zero as irregular, and the block is done again by [`pair`].
+//! [`pair_dense`] is the body for two models without a zero among their Fisher entries: a third fewer instructions, which is what lets it
+//! keep up with the memory. It reports a zero as irregular, and the block is done again by [`pair`].
 #![allow(clippy::indexing_slicing, reason = "every slice is cut to one length first; that no panic is left is proved by a link")]
 
 use super::step::{absorb_dense, absorb_regular, residue, select};
@@ -34,8 +34,8 @@ pub(crate) struct Part<'a, R: Real> {
 /// The lanes of a [`Tally`] while a loop runs: integers as wide as the numbers, so that the loop vectorises.
 #[derive(Clone, Copy, Default)]
 struct Lanes<R: Real> {
-    /// Not zero once an element was irregular. (Flags of zero and one: with all ones the optimiser makes the sum a chain of selections, which does not
-    /// vectorise.)
+    /// Not zero once an element was irregular. (Flags of zero and one: with all ones the optimiser makes the sum a chain of selections,
+    /// which does not vectorise.)
     irregular: R::Lane,
     no_evidence: R::Lane,
     floored: R::Lane,
@@ -60,7 +60,8 @@ impl<R: Real> Lanes<R> {
         p
     }
 
-    /// Infinity and NaN stay what they are in sums, and subtracted from themselves are not zero. A sum that overflows is looked at once more for nothing.
+    /// Infinity and NaN stay what they are in sums, and subtracted from themselves are not zero. A sum that overflows is looked at once
+    /// more for nothing.
     #[inline(always)]
     fn finite(&mut self, mean: R) {
         self.irregular |= residue(mean).pattern();
@@ -111,7 +112,8 @@ pub(crate) fn pair_dense<R: Real>(a: Part<'_, R>, b: Part<'_, R>, mean: &mut [R]
     for i in 0..n {
         let (p, q) = (a.coefficient * fa[i], b.coefficient * fb[i]);
         let (total, x) = absorb_dense(p, ma[i], q, mb[i]);
-        // Neither is above the top if their sum is not, and the sum of a NaN is none. With both above zero, a mean that is not finite shows in x.
+        // Neither is above the top if their sum is not, and the sum of a NaN is none. With both above zero, a mean that is not finite
+        // shows in x.
         let fine = (select(p < q, p, q) >= R::MIN_NORMAL) & (total <= R::TOP);
         lanes.irregular |= R::Lane::from(!fine);
         lanes.finite(x);

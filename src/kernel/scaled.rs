@@ -1,9 +1,10 @@
 //! One element at a time, with its precisions scaled by a common power of two: the form for numbers at the ends of the range.
 //!
 //! Every `λF` is taken as a rounded significand and an exponent of any size. The largest is put at `2^TOP_EXPONENT` and the others
-//! follow it, so that a sum of 2²⁶ of them is finite, while anything that underflows is at least `2²²⁶` (`f32`) times smaller than the largest and cannot move
-//! the mean by a rounding error; it still counts as evidence. The outcome does not depend on the scale of the Fishers. Where all `λF` are regular (see
-//! `fused`), all are normal numbers here as well, so every quotient, and with it every bit of the mean, is that of the unscaled form.
+//! follow it, so that a sum of 2²⁶ of them is finite, while anything that underflows is at least `2²²⁶` (`f32`) times smaller than the
+//! largest and cannot move the mean by a rounding error; it still counts as evidence. The outcome does not depend on the scale of the
+//! Fishers. Where all `λF` are regular (see `fused`), all are normal numbers here as well, so every quotient, and with it every bit of the
+//! mean, is that of the unscaled form.
 
 use super::coefficient::{Coefficient, saturate};
 use super::step::absorb;

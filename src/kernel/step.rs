@@ -54,8 +54,8 @@ pub(crate) fn absorb<R: Real>(precision: R, mean: R, p: R, other: R) -> (R, R) {
     (select(some, sum, precision), select(some, x, mean))
 }
 
-/// [`absorb`] where `p` and the precision are zero or between the least normal number and the middle of the range, and the means are finite: the same bits with
-/// fewer selections. Anything else gives a number that means nothing.
+/// [`absorb`] where `p` and the precision are zero or between the least normal number and the middle of the range, and the means are
+/// finite: the same bits with fewer selections. Anything else gives a number that means nothing.
 #[inline(always)]
 pub(crate) fn absorb_regular<R: Real>(precision: R, mean: R, p: R, other: R) -> (R, R) {
     let sum = precision + p;
@@ -71,8 +71,8 @@ pub(crate) fn absorb_dense<R: Real>(precision: R, mean: R, p: R, other: R) -> (R
     (sum, between(mean, other, p / sum))
 }
 
-/// `a·b` as an unevaluated sum of two numbers, exact for factors of moderate exponents (T. J. Dekker, "A floating-point technique for extending
-/// the available precision", 1971). Not `mul_add`: without the instruction that calls a function.
+/// `a·b` as an unevaluated sum of two numbers, exact for factors of moderate exponents (T. J. Dekker, "A floating-point technique for
+/// extending the available precision", 1971). Not `mul_add`: without the instruction that calls a function.
 #[inline(always)]
 pub(crate) fn exact_product<R: Real>(a: R, b: R) -> (R, R) {
     let halves = |x: R| {
@@ -96,9 +96,9 @@ pub(crate) fn exact_sum<R: Real>(a: R, b: R) -> (R, R) {
 
 /// Takes a posterior of precision `λF` and mean `other` out of the state: `Λ' = Λ − λF`, `μ' = μ + (λF/Λ')·(μ − μ_m)`.
 ///
-/// `None` where `Λ' ≤ 2¹⁰·eps·Λ`, that is where rounding errors of the parts that were multiplied would be most of what is left. `λF` is subtracted
-/// exactly, so that the error grows with `Λ/Λ'` and not with its square. `None` as well where what is left is no number of the arithmetic. All factors are scaled by powers of two first, so that no
-/// intermediate leaves the range.
+/// `None` where `Λ' ≤ 2¹⁰·eps·Λ`, that is where rounding errors of the parts that were multiplied would be most of what is left. `λF` is
+/// subtracted exactly, so that the error grows with `Λ/Λ'` and not with its square. `None` as well where what is left is no number of the
+/// arithmetic. All factors are scaled by powers of two first, so that no intermediate leaves the range.
 #[inline]
 pub(crate) fn remove<R: Real>(precision: R, mean: R, (weight, fisher): (R, R), other: R) -> Option<(R, R)> {
     if weight == R::ZERO || fisher == R::ZERO {

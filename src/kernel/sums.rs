@@ -1,8 +1,9 @@
 //! Whole-model sums of Fisher entries: the mean and the L2 norm, without overflow, underflow or drift, in one fixed order.
 //!
 //! Eight lanes by position in the stream of entries, each an unevaluated sum of two numbers, folded in lane order at the end: the same
-//! bits for any split into slices or blocks and any instruction set. Entries are added as multiples of a power of two that follows the largest of
-//! them, so that neither 1e-300² nor 1e300² leaves the range, and scaling all entries by a power of two scales the sums and changes no other bit.
+//! bits for any split into slices or blocks and any instruction set. Entries are added as multiples of a power of two that follows the
+//! largest of them, so that neither 1e-300² nor 1e300² leaves the range, and scaling all entries by a power of two scales the sums and
+//! changes no other bit.
 #![allow(clippy::indexing_slicing, reason = "every slice is cut to one length first; that no panic is left is proved by a link")]
 
 use super::coefficient::Magnitude;

@@ -221,8 +221,8 @@ impl<'f, V: Values<R> + Copy, P: Values<R> + Copy, R: Real> Active<'f, V, P, R> 
         })
     }
 
-    /// Goes through a block one element at a time: redoes the irregular ones with scaled precisions, finds bad numbers, and lets the policy decide where
-    /// there is no evidence.
+    /// Goes through a block one element at a time: redoes the irregular ones with scaled precisions, finds bad numbers, and lets the
+    /// policy decide where there is no evidence.
     #[cold]
     #[inline(never)]
     fn again(

@@ -86,7 +86,8 @@ pub(crate) fn f32_to_bf16(value: f32) -> u16 {
     if bits & 0x7fff_ffff > 0x7f80_0000 { quiet } else { rounded }
 }
 
-/// binary32 → bfloat16 of anything but NaN: the exponents agree, so that one integer addition rounds normals, subnormals and overflow alike.
+/// binary32 → bfloat16 of anything but NaN: the exponents agree, so that one integer addition rounds normals, subnormals and overflow
+/// alike.
 #[inline(always)]
 #[allow(clippy::cast_possible_truncation, reason = "the upper half of 32 bits has 16")]
 pub(crate) fn f32_to_bf16_not_nan(value: f32) -> u16 {

@@ -137,8 +137,8 @@ impl<'a> LeBytes<&'a [u8]> {
     /// The bytes of a slice of plain numbers, so that it can stand beside views of other storage types in one call.
     ///
     /// # Errors
-    /// [`Error::RaggedBytes`] if `T` is not as wide as `dtype`, and [`Error::ForeignEndian`] on a big-endian machine, where a slice's bytes are in
-    /// the other order.
+    /// [`Error::RaggedBytes`] if `T` is not as wide as `dtype`, and [`Error::ForeignEndian`] on a big-endian machine, where a slice's
+    /// bytes are in the other order.
     ///
     /// ```
     /// use fisher_merge::{Dtype, LeBytes, Stored};

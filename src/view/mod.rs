@@ -90,7 +90,8 @@ pub(crate) mod sealed {
         fn block_mut<'b>(&'b mut self, at: usize, n: usize, buffer: &'b mut [R; BLOCK]) -> &'b mut [R];
         /// Stores a block, at most [`BLOCK`] numbers, that was written to a buffer. Nothing to do where the view lent its own memory.
         fn commit<I: Isa>(&mut self, at: usize, values: &[R]);
-        /// Whether the view's own memory is large and holds numbers of `R`, so that blocks are better [streamed](Save::stream) into it than written in place.
+        /// Whether the view's own memory is large and holds numbers of `R`, so that blocks are better [streamed](Save::stream) into it
+        /// than written in place.
         fn is_streamed(&self) -> bool {
             false
         }

@@ -1,5 +1,6 @@
-//! A binary without `std`, heap or panics: its panic handler calls a function that exists nowhere, so that it links only if no panic can be reached from what it calls, which is every entry point of
-//! the crate over every kind of view. The numbers are read through a black box, so that nothing is computed at compile time.
+//! A binary without `std`, heap or panics: its panic handler calls a function that exists nowhere, so that it links only if no panic can
+//! be reached from what it calls, which is every entry point of the crate over every kind of view. The numbers are read through a black
+//! box, so that nothing is computed at compile time.
 //!
 //! On Linux it runs as well, and exits with 0 if a merge came out right. It is also built for Cortex-M.
 #![no_std]
