@@ -15,7 +15,7 @@ use crate::summary::Summary;
 use crate::view::{Values, ValuesMut};
 
 /// How to merge one tensor: `μ* = (Σ λ_m Λ_m)⁻¹ Σ λ_m Λ_m μ_m`, the mode of the weighted product of the models' posteriors, and `Λ* = Σ
-/// λ_m Λ_m`, its precision (Matena & Raffel 2022, equation 4, with the Fisher as Λ), element by element.
+/// λ_m Λ_m`, its precision (Fisher merging in Matena & Raffel 2022, with the Fisher as Λ), element by element.
 ///
 /// Every call compares all of its slices before it writes; nothing is written if they disagree. Numbers are looked at on the way: if the
 /// policy refuses one, or refuses an element without evidence, the outputs hold no usable result. [`check`](Self::check) looks at them

@@ -215,8 +215,8 @@ impl<'a, R: Real> RunningProduct<'a, R> {
 
     /// Leaves a prior that every absorbed posterior carried (`Λ_m = H_m + Λ_0`) in the product once: it is there `Σλ` times, so `Σλ − 1`
     /// copies are divided out, or `1 − Σλ` multiplied in. Then `Λ* = Λ_0 + Σ λ_m H_m` and `Λ*(μ* − μ_0) = Σ λ_m (H_m + Λ_0)(μ_m − μ_0)`
-    /// (uncertainty-based gradient matching, Daheim et al. 2024, with the posteriors' precisions in the place of their Hessians; with all
-    /// λ = 1 that is their equation 10). The total weight counts as 1 afterwards.
+    /// (uncertainty-based gradient matching, Daheim et al. 2024, with the posteriors' precisions in the place of their Hessians, at
+    /// λ = 1). The total weight counts as 1 afterwards. An element without evidence, in the product and in the prior, keeps its mean.
     ///
     /// # Errors
     /// As [`remove`](Self::remove); [`Error::NothingAbsorbed`] on an empty product.

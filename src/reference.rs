@@ -9,7 +9,7 @@
 //! assert_eq!(reference::fisher_weighted(&[0.5, 0.5], &[3.0, 1.0], &[1.0, 2.0]), Some(1.25));
 //! ```
 
-/// The weighted average `Σ λ_m θ_m / Σ λ_m` (Matena & Raffel 2022, equation 2: isotropic merging).
+/// The weighted average `Σ λ_m θ_m / Σ λ_m` (isotropic merging in Matena & Raffel 2022).
 ///
 /// `None` without models or if the weights sum to zero.
 ///
@@ -24,7 +24,7 @@ pub fn isotropic(weights: &[f64], means: &[f64]) -> Option<f64> {
     (total != 0.0).then(|| sum / total)
 }
 
-/// The Fisher-weighted average `Σ λ_m F_m θ_m / Σ λ_m F_m` (Matena & Raffel 2022, equation 4).
+/// The Fisher-weighted average `Σ λ_m F_m θ_m / Σ λ_m F_m` (Fisher merging in Matena & Raffel 2022).
 ///
 /// `None` if no model has evidence.
 ///
@@ -89,7 +89,7 @@ pub fn remove(product: (f64, f64), weight: f64, factor: (f64, f64)) -> Option<(f
 }
 
 /// Posteriors that each carry the prior `N(μ_0, Λ_0)`, multiplied with the prior counted once: `Λ* = Λ_0 + Σ λ_m H_m` with `Λ_m = H_m +
-/// Λ_0`, and `μ* = μ_0 + Λ*⁻¹ Σ λ_m Λ_m (μ_m − μ_0)` (uncertainty-based gradient matching, Daheim et al. 2024, equation 10 at λ = 1).
+/// Λ_0`, and `μ* = μ_0 + Λ*⁻¹ Σ λ_m Λ_m (μ_m − μ_0)` (uncertainty-based gradient matching, Daheim et al. 2024, at λ = 1).
 ///
 /// `None` if no precision is left.
 ///

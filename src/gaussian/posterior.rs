@@ -16,7 +16,7 @@ pub enum Precision<P, R: Real> {
     Diagonal(P),
 }
 
-/// A Gaussian posterior `N(μ, Λ⁻¹)` over the parameters of one tensor (the Laplace approximation of Matena & Raffel 2022, section 3). The
+/// A Gaussian posterior `N(μ, Λ⁻¹)` over the parameters of one tensor (the Laplace approximation of Matena & Raffel 2022). The
 /// mean and a diagonal precision are views of equal length, in any storage type; `R` is the arithmetic.
 ///
 /// ```
