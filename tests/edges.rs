@@ -152,3 +152,36 @@ fn narrow_outputs_count_what_they_lose() {
     let past: Option<f32> = F16Bits(&precision[..]).at(7);
     assert_eq!(past, None);
 }
+
+/// The running product's book-keeping: weights and counts through resumption, removal and combination, and products without evidence.
+#[test]
+fn the_running_product_keeps_its_books() {
+    let one = |mean: f64, fisher: f64| ([mean], [fisher]);
+    let ((m, f), (k, g)) = (one(1.0, 3.0), one(2.0, 1.0));
+    let (a, b) = (Posterior::diagonal(&m[..], &f[..]).unwrap(), Posterior::diagonal(&k[..], &g[..]).unwrap());
+    let (mut precision, mut mean) = ([0.0], [0.0]);
+    let mut product = RunningProduct::start(&mut precision, &mut mean, NoEvidence::KeepTarget).unwrap();
+    product.absorb(&a.power(1.5)).unwrap();
+    product.absorb(&b.power(0.5)).unwrap();
+    product.absorb(&b.power(0.0)).unwrap();
+    assert_eq!((product.weight(), product.absorbed()), (2.0, 2));
+    product.remove(&b.power(0.5)).unwrap();
+    assert_eq!((product.weight(), product.absorbed(), product.posterior().mean()), (1.5, 2, &[1.0][..]));
+    let product = RunningProduct::resume(&mut precision, &mut mean, NoEvidence::KeepTarget, (1.5, 2)).unwrap();
+    assert_eq!((product.weight(), product.absorbed()), (1.5, 2));
+
+    // A product that absorbed a model without evidence is not an empty one: its mean is the target's.
+    let (n, zero) = one(7.0, 0.0);
+    let nothing = Posterior::diagonal(&n[..], &zero[..]).unwrap();
+    let (mut other_precision, mut other_mean) = ([0.0], [0.0]);
+    let mut other = RunningProduct::start(&mut other_precision, &mut other_mean, NoEvidence::KeepTarget).unwrap();
+    let (mut empty_precision, mut empty_mean) = ([0.0], [0.5]);
+    let mut empty = RunningProduct::start(&mut empty_precision, &mut empty_mean, NoEvidence::KeepTarget).unwrap();
+    empty.combine(&other).unwrap();
+    assert_eq!((empty.absorbed(), empty.posterior().mean()), (0, &[0.5][..]));
+    other.absorb(&nothing.power(0.25)).unwrap();
+    empty.combine(&other).unwrap();
+    assert_eq!((empty.absorbed(), empty.weight(), empty.posterior().mean()), (1, 0.25, &[7.0][..]));
+    empty.absorb(&a.power(1.0)).unwrap();
+    assert_eq!((empty.weight(), empty.posterior().mean()), (1.25, &[1.0][..]));
+}
