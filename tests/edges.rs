@@ -184,4 +184,14 @@ fn the_running_product_keeps_its_books() {
     assert_eq!((empty.absorbed(), empty.weight(), empty.posterior().mean()), (1, 0.25, &[7.0][..]));
     empty.absorb(&a.power(1.0)).unwrap();
     assert_eq!((empty.weight(), empty.posterior().mean()), (1.25, &[1.0][..]));
+
+    // Powers: what leaves the normal range is counted, once an element.
+    let (mut precision, mut mean) = ([1e-300, 1.0, 0.0], [1.0, 2.0, 3.0]);
+    let mut product = RunningProduct::resume(&mut precision, &mut mean, NoEvidence::KeepTarget, (2.0, 1)).unwrap();
+    product.raise(1e-20).unwrap();
+    assert_eq!((product.summary().out_of_range, product.weight()), (1, 2e-20));
+    product.raise(1e-20).unwrap();
+    assert_eq!(product.summary().out_of_range, 2);
+    assert_eq!(product.raise(0.0), Err(Error::AllWeightsZero));
+    assert!(precision[0] > 0.0 && precision[2] == 0.0);
 }
