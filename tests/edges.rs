@@ -195,3 +195,18 @@ fn the_running_product_keeps_its_books() {
     assert_eq!(product.raise(0.0), Err(Error::AllWeightsZero));
     assert!(precision[0] > 0.0 && precision[2] == 0.0);
 }
+
+/// Where there is no evidence, the weighted mean goes on from a kept state with its votes, raised with the product.
+#[test]
+fn votes_are_kept_and_raised() {
+    let (mean, zero) = ([4.0], [0.0]);
+    let vote = Posterior::diagonal(&mean[..], &zero[..]).unwrap().power(1.0);
+    for (power, expected) in [(1.0, 2.0), (0.5, 2.5)] {
+        let (mut precision, mut state) = ([0.0], [1.0]);
+        let mut product = RunningProduct::resume(&mut precision, &mut state, NoEvidence::WeightedMean, (2.0, 1)).unwrap();
+        product.raise(power).unwrap();
+        product.absorb(&vote).unwrap();
+        assert_eq!(product.finish().unwrap().no_evidence, 1);
+        assert_eq!(state, [expected]);
+    }
+}
