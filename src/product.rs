@@ -304,7 +304,7 @@ impl<'a, R: Real> RunningProduct<'a, R> {
     /// The share by which elements without evidence move towards a factor of this weight.
     fn before(&self, weight: R) -> R {
         match self.no_evidence {
-            NoEvidence::WeightedMean if self.absorbed > 0 => weight / self.voted(weight),
+            NoEvidence::WeightedMean => weight / self.voted(weight),
             _ => R::ZERO,
         }
     }
