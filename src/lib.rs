@@ -82,7 +82,7 @@
 //!
 //! One pass over the means and Fishers; one earlier pass over the Fishers of a model if its norm or its mean is asked for; one validating
 //! pass in the running form and in [`Merge::check`]. The stack holds blocks of 256 numbers (32 on targets narrower than 64 bits), up to
-//! seven at a time.
+//! eight at a time.
 //!
 //! # Features
 //!

@@ -1,9 +1,12 @@
 //! The fused merge: all models of a tensor in one pass, block by block.
 //!
-//! Here are the options and the calls; `merge/block.rs` is what happens to one block. The running form, one model at a time, is the
+//! Here are the options and the calls; `merge/stretch.rs` goes through the blocks, `merge/dense.rs` does those of the common kind,
+//! `merge/block.rs` any other. The running form, one model at a time, is the
 //! `product` room; both are the recurrence of `kernel::step` and give the same bits where nothing leaves the normal range.
 
 mod block;
+mod dense;
+mod stretch;
 
 use crate::door::{self, Expected};
 use crate::error::{Error, Role};
@@ -199,7 +202,7 @@ impl<'a, R: Real> Merge<'a, R> {
                 ..Summary::default()
             };
         }
-        self.shell.unwrap_or_else(Shell::detect).run(block::Run { merge: self, jobs })
+        stretch::run(self, jobs, self.shell.unwrap_or_else(Shell::detect))
     }
 
     /// Looks at every number of every factor that takes part, without writing: what a caller runs first whose target cannot be thrown

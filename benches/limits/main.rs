@@ -2,7 +2,7 @@
 //!
 //! All contenders of a size run once a round, in an order that rotates; a ratio is the median over the rounds of the ratio within a round,
 //! so that a machine that changes its speed changes both sides. Exits 1 if a ratio is above its limit. One thread, no compiler flags. With
-//! `--test` it runs one small round without limits.
+//! `--test` it runs one small round without limits; a number (`-- 25`) asks for that power of two alone.
 
 mod contenders;
 
@@ -55,11 +55,12 @@ const LIMITS: &[Limit] = &[
 
 fn main() -> ExitCode {
     let test = std::env::args().any(|argument| argument == "--test");
+    let asked: Vec<u32> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
     println!("shell {:?}; ratios are medians of the rounds' own (least .. greatest)", Shell::detect());
     let mut exceeded = 0;
-    for log2 in [11, 20, 22, 25] {
-        let (log2, rounds) = if test { (log2.min(11), 1) } else { (log2, if log2 == 25 { 21 } else { 41 }) };
-        let times = measure(log2, rounds);
+    for log2 in [11, 20, 22, 25].into_iter().filter(|log2| asked.is_empty() || asked.contains(log2)) {
+        let (log2, layouts, rounds) = if test { (log2.min(11), 1, 1) } else { (log2, 5, if log2 == 25 { 5 } else { 9 }) };
+        let times = measure(log2, layouts, rounds);
         for limit in LIMITS.iter().filter(|limit| limit.log2 == log2) {
             exceeded += u32::from(!report(limit, &times) && !test);
         }
@@ -73,18 +74,23 @@ fn main() -> ExitCode {
 }
 
 /// Nanoseconds per parameter of every contender in every round.
-fn measure(log2: u32, rounds: usize) -> Vec<(&'static str, Vec<f64>)> {
-    let mut data = Data::new(1 << log2);
+///
+/// Which pages of memory the slices lie on is chance, and changes a time by a fifth for as long as they live; so they are made anew for
+/// every few rounds.
+fn measure(log2: u32, layouts: usize, rounds: usize) -> Vec<(&'static str, Vec<f64>)> {
     // So many repetitions that a measurement takes about a millisecond.
     let repetitions = (1_usize << 20 >> log2).max(1);
     let mut times: Vec<(&str, Vec<f64>)> = CONTENDERS.iter().map(|contender| (contender.name, Vec::new())).collect();
-    for round in 0..=rounds {
-        for position in 0..CONTENDERS.len() {
-            let which = (position + round) % CONTENDERS.len();
-            let time = once(&CONTENDERS[which], &mut data, repetitions);
-            // The first round brings every page in.
-            if round > 0 {
-                times[which].1.push(time);
+    for layout in 0..layouts {
+        let mut data = Data::new(1 << log2);
+        for round in 0..=rounds {
+            for position in 0..CONTENDERS.len() {
+                let which = (position + round + layout) % CONTENDERS.len();
+                let time = once(&CONTENDERS[which], &mut data, repetitions);
+                // The first round brings every page in.
+                if round > 0 {
+                    times[which].1.push(time);
+                }
             }
         }
     }

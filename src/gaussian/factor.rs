@@ -5,7 +5,9 @@ use crate::kernel::Magnitude;
 use crate::kernel::coefficient::Coefficient;
 use crate::kernel::step::select;
 use crate::scalar::Real;
+use crate::scalar::encoding::Encoding;
 use crate::scalar::isa::Isa;
+use crate::view::sealed::Load;
 use crate::view::{BLOCK, Stored, Values};
 
 /// A posterior to the power λ, with the effective precision `λ/norm · max(F, floor)`.
@@ -72,9 +74,9 @@ impl<V: Values<R> + Copy, P: Values<R> + Copy, R: Real> Factor<V, P, R> {
     pub(crate) fn element(&self, index: usize) -> (R, R) {
         let fisher = match self.posterior.precision() {
             Precision::PerTensor(value) => value,
-            Precision::Diagonal(view) => view.number(index).unwrap_or_default(),
+            Precision::Diagonal(view) => view.number::<R>(index).unwrap_or_default(),
         };
-        (fisher, self.posterior.mean().number(index).unwrap_or_default())
+        (fisher, self.posterior.mean().number::<R>(index).unwrap_or_default())
     }
 
     /// The Fisher entry with the floor under it. NaN stays NaN, and a negative entry stays what it is, to be found.
@@ -85,6 +87,8 @@ impl<V: Values<R> + Copy, P: Values<R> + Copy, R: Real> Factor<V, P, R> {
 }
 
 /// Room for one converted block of a model. Made once a call: clearing it for every block costs more than the merge.
+// A vector that lies across two cache lines costs twice.
+#[cfg_attr(target_pointer_width = "64", repr(align(64)))]
 pub(crate) struct Buffers<R: Real> {
     fisher: [R; BLOCK],
     mean: [R; BLOCK],
@@ -109,9 +113,9 @@ impl<R: Real> Buffers<R> {
                 out.fill(*value);
                 &*out
             }
-            Precision::Diagonal(view) => view.block::<I>(at, n, &mut self.fisher),
+            Precision::Diagonal(view) => view.block::<I, R>(at, n, &mut self.fisher),
         };
-        (fisher, factor.mean.block::<I>(at, n, &mut self.mean))
+        (fisher, factor.mean.block::<I, R>(at, n, &mut self.mean))
     }
 }
 
@@ -121,7 +125,20 @@ pub(crate) struct Views<V, P, R: Real> {
     precision: Precision<P, R>,
 }
 
+/// Fisher entries and means as they are stored.
+pub(crate) type Lent<'b, V, P> = (&'b [Raw<P>], &'b [Raw<V>]);
+type Raw<V> = <<V as Load>::Encoding as Encoding>::Raw;
+
 impl<V: Values<R> + Copy, P: Values<R> + Copy, R: Real> Views<V, P, R> {
+    /// Fisher entries and means `at .. at + n` as they are stored, where memory holds them as such.
+    #[inline(always)]
+    pub(crate) fn patterns(&self, at: usize, n: usize) -> Option<Lent<'_, V, P>> {
+        match &self.precision {
+            Precision::Diagonal(view) => Some((view.patterns(at, n)?, self.mean.patterns(at, n)?)),
+            Precision::PerTensor(_) => None,
+        }
+    }
+
     #[inline(always)]
     pub(crate) fn of(factor: &Factor<V, P, R>) -> Self {
         Self { mean: factor.posterior.mean(), precision: factor.posterior.precision() }

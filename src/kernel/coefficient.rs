@@ -54,18 +54,26 @@ pub(crate) struct Coefficient<R: Real> {
     pub(crate) value: R,
     /// Whether `value` is a normal number or zero, and so holds all digits.
     pub(crate) regular: bool,
+    /// For Fisher entries between these, λF/norm is surely regular (see `fused`), and so is the sum of two of them. A factor of two inside
+    /// of the range, so that both may be rounded to a storage type.
+    pub(crate) least: R,
+    pub(crate) greatest: R,
 }
 
 impl<R: Real> Coefficient<R> {
     /// For a weight that is finite and not negative (any other counts as zero; the door refuses it).
     pub(crate) fn new(weight: R, norm: Magnitude) -> Self {
-        let zero = Self { mantissa: R::ZERO, exponent: 0, value: R::ZERO, regular: true };
+        let zero = Self { mantissa: R::ZERO, exponent: 0, value: R::ZERO, regular: true, least: R::ONE, greatest: R::ONE };
         let Some(weight) = Magnitude::new(weight.to_f64()) else { return zero };
         // Both lie in [1, 2); rounding the quotient to R may reach 2 again, which split() normalises.
         let (mantissa, carried) = R::from_f64(weight.mantissa / norm.mantissa).split();
         let exponent = weight.exponent - norm.exponent + carried;
         let value = saturate(mantissa.times_power_of_two(exponent));
-        Self { mantissa, exponent, value, regular: value >= R::MIN_NORMAL && value < R::MAX }
+        let regular = value >= R::MIN_NORMAL && value < R::MAX;
+        // What the exponents say, without a division that could leave the range.
+        let least = R::ONE.times_power_of_two(1 - exponent + R::MIN_EXPONENT);
+        let greatest = R::ONE.times_power_of_two(R::TOP_EXPONENT - 3 - exponent);
+        Self { mantissa, exponent, value, regular, least, greatest }
     }
 }
 

@@ -147,6 +147,20 @@ mod x86 {
             Portable::narrow_f16(source.remainder(), target.into_remainder());
         }
 
+        #[inline(always)]
+        fn words(patterns: &[u16]) -> Option<&[u32]> {
+            // SAFETY: any two 16-bit patterns are one of 32 bits.
+            let (before, words, _) = unsafe { patterns.align_to() };
+            before.is_empty().then_some(words)
+        }
+
+        #[inline(always)]
+        fn words_mut(patterns: &mut [u16]) -> Option<&mut [u32]> {
+            // SAFETY: as above, in both directions.
+            let (before, words, _) = unsafe { patterns.align_to_mut() };
+            before.is_empty().then_some(words)
+        }
+
         const STREAMS: bool = true;
 
         #[inline(always)]

@@ -4,12 +4,14 @@
 //! them by a common power of two changes no bit (`scaled` says why), so these bodies reckon unscaled and report whether any element of
 //! the block was not; that one is done again by `scaled`. Bad numbers are irregular too, so that looking for them costs a comparison.
 //!
-//! [`pair_dense`] is the body for two models without a zero among their Fisher entries: a third fewer instructions, which is what lets it
-//! keep up with the memory. It reports a zero as irregular, and the block is done again by [`pair`].
+//! [`pair_dense`] is the body for two models without a zero among their Fisher entries: half the instructions, which is what lets it keep
+//! up with the memory. It also converts in its loop, where that is cheap.
 #![allow(clippy::indexing_slicing, reason = "every slice is cut to one length first; that no panic is left is proved by a link")]
 
 use super::step::{absorb_dense, absorb_regular, residue, select};
 use crate::scalar::Real;
+use crate::scalar::encoding::Encoding;
+use crate::scalar::isa::Isa;
 
 /// What a block reports.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,13 +24,15 @@ pub(crate) struct Tally {
     pub(crate) floored: u64,
 }
 
-/// One model's part of a block: coefficient, floor, Fisher entries and means.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Part<'a, R: Real> {
+/// One model's part of a block: coefficient, floor, Fisher entries and means, both as they are stored.
+#[derive(Clone, Copy)]
+pub(crate) struct Part<'a, R: Real, P: Encoding = <R as Real>::Native, V: Encoding = <R as Real>::Native> {
     pub(crate) coefficient: R,
+    pub(crate) least: R,
+    pub(crate) greatest: R,
     pub(crate) floor: R,
-    pub(crate) fisher: &'a [R],
-    pub(crate) mean: &'a [R],
+    pub(crate) fisher: &'a [P::Raw],
+    pub(crate) mean: &'a [V::Raw],
 }
 
 /// The lanes of a [`Tally`] while a loop runs: integers as wide as the numbers, so that the loop vectorises.
@@ -101,34 +105,46 @@ fn pair_means<const FLOOR: bool, R: Real>(a: Part<'_, R>, b: Part<'_, R>, mean: 
     lanes.tally()
 }
 
-/// [`pair`] for blocks without zeros and without floors; `false` if the block is not of that kind and must be done again.
+/// Whether [`pair_dense`] may have two blocks: all Fisher entries are above zero and keep their precisions regular.
 #[inline(always)]
-pub(crate) fn pair_dense<R: Real>(a: Part<'_, R>, b: Part<'_, R>, mean: &mut [R]) -> bool {
+pub(crate) fn is_dense<R: Real, P: Encoding, V: Encoding>(a: &Part<'_, R, P, V>, b: &Part<'_, R, P, V>) -> bool {
+    P::all_between(a.fisher, a.least, a.greatest) & P::all_between(b.fisher, b.least, b.greatest)
+}
+
+/// [`pair`] for blocks that [are dense](is_dense), as they are stored. What looks for bad numbers has loops of its own before (Fishers) and
+/// after (a mean that is not finite shows in the outcome): this one's chain of operations is as long as a processor looks ahead.
+#[inline(always)]
+pub(crate) fn pair_dense<I: Isa, R: Real, P: Encoding, V: Encoding, O: Encoding>(
+    a: Part<'_, R, P, V>,
+    b: Part<'_, R, P, V>,
+    mean: &mut [O::Raw],
+) {
     let n = mean.len();
     let (Some(fa), Some(ma), Some(fb), Some(mb)) = (a.fisher.get(..n), a.mean.get(..n), b.fisher.get(..n), b.mean.get(..n)) else {
-        return false;
+        return;
     };
-    let mut lanes = Lanes::<R>::default();
-    for i in 0..n {
-        let (p, q) = (a.coefficient * fa[i], b.coefficient * fb[i]);
-        let (total, x) = absorb_dense(p, ma[i], q, mb[i]);
-        // Neither is above the top if their sum is not, and the sum of a NaN is none. With both above zero, a mean that is not finite
-        // shows in x.
-        let fine = (select(p < q, p, q) >= R::MIN_NORMAL) & (total <= R::TOP);
-        lanes.irregular |= R::Lane::from(!fine);
-        lanes.finite(x);
-        mean[i] = x;
+    let merged = |f: R, x: R, g: R, y: R| absorb_dense(a.coefficient * f, x, b.coefficient * g, y).1;
+    let words = (P::words::<I>(fa), V::words::<I>(ma), P::words::<I>(fb), V::words::<I>(mb), O::words_mut::<I>(mean));
+    let mut done = 0;
+    if let (Some(fa), Some(ma), Some(fb), Some(mb), Some(mean)) = words {
+        for ((((out, &f), &x), &g), &y) in mean.iter_mut().zip(fa).zip(ma).zip(fb).zip(mb) {
+            let ([f, f2], [x, x2], [g, g2], [y, y2]) = (P::decode_word(f), V::decode_word(x), P::decode_word(g), V::decode_word(y));
+            *out = O::encode_word_not_nan([merged(f, x, g, y), merged(f2, x2, g2, y2)]);
+        }
+        done = n / 2 * 2;
     }
-    lanes.irregular.into() == 0
+    for i in done..n {
+        mean[i] = O::encode_not_nan(merged(P::decode(fa[i]), V::decode(ma[i]), P::decode(fb[i]), V::decode(mb[i])));
+    }
 }
 
 /// The precision of two models. A second loop over a block in the cache, so that the means alone do not pay for it.
 #[inline(always)]
-pub(crate) fn pair_precisions<R: Real>(a: Part<'_, R>, b: Part<'_, R>, precision: &mut [R]) {
-    let floored = |part: &Part<'_, R>, fisher: R| part.coefficient * select(fisher < part.floor, part.floor, fisher);
+pub(crate) fn pair_precisions<R: Real, P: Encoding, V: Encoding>(a: Part<'_, R, P, V>, b: Part<'_, R, P, V>, precision: &mut [R]) {
+    let floored = |part: &Part<'_, R, P, V>, fisher: R| part.coefficient * select(fisher < part.floor, part.floor, fisher);
     for ((out, &fa), &fb) in precision.iter_mut().zip(a.fisher).zip(b.fisher) {
         // Starting from zero keeps −0 out of it, as the state of more models does.
-        *out = R::ZERO + floored(&a, fa) + floored(&b, fb);
+        *out = R::ZERO + floored(&a, P::decode(fa)) + floored(&b, P::decode(fb));
     }
 }
 

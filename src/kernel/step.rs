@@ -32,14 +32,14 @@ pub(crate) fn is_finite<R: Real>(x: R) -> bool {
     residue(x) == R::ZERO
 }
 
-/// Moves `μ` towards `μ_m` by the share `r`, never leaving the two.
+/// Moves `μ` towards `μ_m` by the share `r`, never leaving the two: the median of both and `x`, which clamps `x` between them. Every
+/// comparison is with `x`: one of the two means alone would be made in their storage type, and cost a conversion of its outcome.
 #[inline(always)]
 pub(crate) fn between<R: Real>(mean: R, other: R, r: R) -> R {
     let x = (R::ONE - r) * mean + r * other;
-    let ordered = mean < other;
-    let (low, high) = (select(ordered, mean, other), select(ordered, other, mean));
-    let x = select(x < low, low, x);
-    select(x > high, high, x)
+    let (low, high) = (select(mean < x, mean, x), select(mean > x, mean, x));
+    let below = select(other < high, other, high);
+    select(below > low, below, low)
 }
 
 /// Absorbs the precision `p` (zero, positive or NaN) with the mean `other` into the state. A sum that leaves the range saturates.

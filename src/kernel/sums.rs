@@ -158,7 +158,7 @@ impl<P: Values<f64>> Kernel for Observe<'_, P> {
         let mut at = 0;
         while at < count {
             let mut buffer = [0.0; BLOCK];
-            let block = self.fisher.block::<I>(at, BLOCK.min(count - at), &mut buffer);
+            let block = self.fisher.block::<I, f64>(at, BLOCK.min(count - at), &mut buffer);
             self.statistics.block(block);
             at += BLOCK;
         }

@@ -1,5 +1,6 @@
-//! One block of a fused merge: the fast bodies, and the second look at what they could not do.
+//! Blocks of any kind: converted, merged by the fast bodies, and looked at again where these could not do it.
 
+use super::stretch::Place;
 use super::{Job, Merge};
 use crate::door::judge;
 use crate::error::{Error, Role};
@@ -12,18 +13,23 @@ use crate::kernel::range::{overflows, saturate_precisions};
 use crate::kernel::scaled::{self, Evidence};
 use crate::kernel::step::is_finite;
 use crate::policy::NoEvidence;
+use crate::scalar::encoding::Encoding;
 use crate::scalar::isa::Isa;
 use crate::scalar::{Dtype, Real};
 use crate::summary::Summary;
+use crate::view::sealed::Save;
 use crate::view::{BLOCK, Values, ValuesMut};
 
-/// All blocks of all jobs, in one shell.
-pub(super) struct Run<'r, 'a, 'f, V, P, R: Real, O, Q> {
+/// Blocks of any kind, in one shell.
+pub(super) struct General<'r, 'a, 'f, V, P, R: Real, O, Q> {
     pub(super) merge: &'r Merge<'a, R>,
     pub(super) jobs: &'r mut [Job<'f, V, P, R, O, Q>],
+    pub(super) from: Place,
+    /// How many blocks.
+    pub(super) blocks: usize,
 }
 
-impl<V, P, R, O, Q> Kernel for Run<'_, '_, '_, V, P, R, O, Q>
+impl<V, P, R, O, Q> Kernel for General<'_, '_, '_, V, P, R, O, Q>
 where
     V: Values<R> + Copy,
     P: Values<R> + Copy,
@@ -31,53 +37,53 @@ where
     O: ValuesMut<R>,
     Q: ValuesMut<R>,
 {
-    type Output = Result<(), Error>;
+    type Output = Result<Place, Error>;
 
     #[inline(always)]
-    fn run<I: Isa>(self) -> Result<(), Error> {
-        let longest = self.jobs.iter().map(|job| job.mean.count()).max().unwrap_or(0);
-        let mut room = Room { first: Buffers::new(), second: Buffers::new(), state: [R::ZERO; BLOCK], sparse: 0 };
-        let (mut means, mut precisions) = ([R::ZERO; BLOCK], [R::ZERO; BLOCK]);
-        // A short first block brings the others to the boundaries of cache lines: a load across two lines costs twice, off the chip more.
-        let lead = self.jobs.first().map_or(0, |job| job.mean.lead());
-        let (mut at, mut size) = (0, if lead == 0 { BLOCK } else { lead });
-        while at < longest {
-            for job in &mut *self.jobs {
-                let n = size.min(job.mean.count().saturating_sub(at));
-                if n > 0 {
-                    let done = block::<I, V, P, R, O, Q>(self.merge, job, (at, n), &mut room, (&mut means, &mut precisions));
-                    if done.is_err() {
-                        I::fence();
-                        return done;
-                    }
-                }
+    fn run<I: Isa>(self) -> Result<Place, Error> {
+        let mut room = Room { first: Buffers::new(), second: Buffers::new(), state: [R::ZERO; BLOCK] };
+        let mut outputs = Outputs { raw: [<O as Save>::Encoding::BLANK; BLOCK], means: [R::ZERO; BLOCK], precisions: [R::ZERO; BLOCK] };
+        let (mut place, last) = (self.from, self.from.block.saturating_add(self.blocks));
+        let mut outcome = Ok(());
+        while outcome.is_ok() && place.block < last && place.at < place.end {
+            let Some(job) = self.jobs.get_mut(place.job) else {
+                place = place.next_block();
+                continue;
+            };
+            if let Some(range) = place.within(job.mean.count()) {
+                outcome = block::<I, V, P, R, O, Q>(self.merge, job, range, &mut room, &mut outputs);
             }
-            (at, size) = (at + size, BLOCK);
+            place.job += 1;
         }
         I::fence();
-        Ok(())
+        outcome.map(|()| place)
     }
 }
 
 /// What blocks are converted into where a view does not hold the arithmetic's own type, and the state of more than two models.
+#[cfg_attr(target_pointer_width = "64", repr(align(64)))]
 struct Room<R: Real> {
     first: Buffers<R>,
     second: Buffers<R>,
     state: [R; BLOCK],
-    /// For how many blocks the dense body is not tried: zeros among Fisher entries come in rows, so what one block had, the next ones have.
-    sparse: u8,
 }
 
-/// How long [`Room::sparse`] lasts: long enough that trying in vain costs little, short enough that a dense stretch is found soon.
-const PATIENCE: u8 = 16;
+/// What blocks are written to where a view does not hold the arithmetic's own type, or is streamed.
+#[cfg_attr(target_pointer_width = "64", repr(align(64)))]
+struct Outputs<R: Real, E: Encoding> {
+    raw: [E::Raw; BLOCK],
+    means: [R; BLOCK],
+    precisions: [R; BLOCK],
+}
 
+/// Any block: converted, merged, looked at again where that is needed, and stored.
 #[inline(always)]
 fn block<I, V, P, R, O, Q>(
     rule: &Merge<'_, R>,
     job: &mut Job<'_, V, P, R, O, Q>,
     (at, n): (usize, usize),
     room: &mut Room<R>,
-    (means, precisions): (&mut [R; BLOCK], &mut [R; BLOCK]),
+    outputs: &mut Outputs<R, O::Encoding>,
 ) -> Result<(), Error>
 where
     I: Isa,
@@ -89,8 +95,16 @@ where
 {
     let active = Active::of(job.factors);
     let streamed = I::STREAMS && job.mean.is_streamed();
+    let Outputs { raw, means, precisions } = outputs;
+    let raw = raw.get_mut(..n).unwrap_or_default();
     {
-        let mean = if streamed { means.get_mut(..n).unwrap_or_default() } else { job.mean.block_mut(at, n, means) };
+        let mean = if !streamed {
+            job.mean.block_mut(at, n, means)
+        } else if O::Encoding::DTYPE == R::DTYPE {
+            O::Encoding::lend_mut(raw).unwrap_or_default()
+        } else {
+            means.get_mut(..n).unwrap_or_default()
+        };
         let mut precision = job.precision.as_mut().map(|view| view.block_mut(at, n, precisions));
         let tally = active.fast::<I>(room, at, mean, precision.as_deref_mut());
         let decided = tally.no_evidence > 0 && !matches!(rule.no_evidence, NoEvidence::KeepTarget);
@@ -101,16 +115,19 @@ where
             job.summary.no_evidence += tally.no_evidence;
         }
     }
-    // A view of the arithmetic's own type has its numbers already; for any other, `means` and `precisions` hold them.
+    // A view of the arithmetic's own type has its numbers already; for any other, `means` holds them.
+    let merged = means.get(..n).unwrap_or_default();
     // What lies between means that a type holds, it holds.
     if job.mean.dtype() != R::DTYPE && !active.fits(job.mean.dtype()) {
-        job.summary.out_of_range += overflows(means.get(..n).unwrap_or_default(), job.mean.dtype());
+        job.summary.out_of_range += overflows(merged, job.mean.dtype());
     }
-    let merged = means.get(..n).unwrap_or_default();
     if streamed {
-        job.mean.stream::<I>(at, merged)
+        if O::Encoding::DTYPE != R::DTYPE {
+            O::Encoding::encode_slice::<I, R>(merged, raw);
+        }
+        job.mean.stream::<I>(at, raw);
     } else {
-        job.mean.commit::<I>(at, merged)
+        job.mean.commit::<I, R>(at, merged);
     }
     if let Some(view) = &mut job.precision {
         job.summary.out_of_range += save_precisions::<I, Q, R>(view, at, n, precisions);
@@ -120,34 +137,34 @@ where
 
 /// Stores a block of precisions, saturated in a narrower type; gives how many were.
 #[inline(always)]
-fn save_precisions<I: Isa, Q: ValuesMut<R>, R: Real>(view: &mut Q, at: usize, n: usize, block: &mut [R; BLOCK]) -> u64 {
+pub(super) fn save_precisions<I: Isa, Q: ValuesMut<R>, R: Real>(view: &mut Q, at: usize, n: usize, block: &mut [R; BLOCK]) -> u64 {
     let block = block.get_mut(..n).unwrap_or_default();
     let saturated = if view.dtype() == R::DTYPE { 0 } else { saturate_precisions(block, view.dtype()) };
-    view.commit::<I>(at, block);
+    view.commit::<I, R>(at, block);
     saturated
 }
 
 /// The factors that take part, and how many.
-struct Active<'f, V, P, R: Real> {
+pub(super) struct Active<'f, V, P, R: Real> {
     factors: &'f [Factor<V, P, R>],
-    count: usize,
+    pub(super) count: usize,
 }
 
 impl<'f, V: Values<R> + Copy, P: Values<R> + Copy, R: Real> Active<'f, V, P, R> {
     #[inline(always)]
-    fn of(factors: &'f [Factor<V, P, R>]) -> Self {
+    pub(super) fn of(factors: &'f [Factor<V, P, R>]) -> Self {
         Self { factors, count: factors.iter().filter(|factor| factor.is_active()).count() }
     }
 
     /// Number and factor of each.
     #[inline(always)]
-    fn each(&self) -> impl Iterator<Item = (usize, &'f Factor<V, P, R>)> + Clone + use<'f, V, P, R> {
+    pub(super) fn each(&self) -> impl Iterator<Item = (usize, &'f Factor<V, P, R>)> + Clone + use<'f, V, P, R> {
         self.factors.iter().enumerate().filter(|(_, factor)| factor.is_active())
     }
 
     /// Whether a storage type holds all means that there are.
     #[inline(always)]
-    fn fits(&self, storage: Dtype) -> bool {
+    pub(super) fn fits(&self, storage: Dtype) -> bool {
         self.each().all(|(_, factor)| storage.holds(factor.posterior().mean().dtype()))
     }
 
@@ -175,14 +192,6 @@ impl<'f, V: Values<R> + Copy, P: Values<R> + Copy, R: Real> Active<'f, V, P, R> 
         let b = part(self.floor(b), b, room.second.read::<I, V, P>(&b_views, at, n));
         if let Some(out) = precision {
             fused::pair_precisions(a, b, out);
-        }
-        if room.sparse > 0 {
-            room.sparse -= 1;
-        } else if a.floor == R::ZERO && b.floor == R::ZERO {
-            if fused::pair_dense(a, b, mean) {
-                return Tally::default();
-            }
-            room.sparse = PATIENCE;
         }
         fused::pair(a, b, mean)
     }
@@ -292,8 +301,13 @@ impl<'f, V: Values<R> + Copy, P: Values<R> + Copy, R: Real> Active<'f, V, P, R> 
 }
 
 #[inline(always)]
-fn part<'b, V, P, R: Real>(floor: R, factor: &Factor<V, P, R>, (fisher, mean): (&'b [R], &'b [R])) -> Part<'b, R> {
-    Part { coefficient: factor.coefficient().value, floor, fisher, mean }
+pub(super) fn part<'b, V, P, R: Real, E: Encoding, F: Encoding>(
+    floor: R,
+    factor: &Factor<V, P, R>,
+    (fisher, mean): (&'b [E::Raw], &'b [F::Raw]),
+) -> Part<'b, R, E, F> {
+    let c = factor.coefficient();
+    Part { coefficient: c.value, least: c.least, greatest: c.greatest, floor, fisher, mean }
 }
 
 /// The condition of the fast bodies, for one model of one element.

@@ -33,7 +33,18 @@ impl<V: Values<R> + Copy, P: Values<R> + Copy, R: Real> Kernel for Absorb<'_, V,
                 stream::take_target(other, precision, mean);
             }
             let (new_precision, new_mean) = (copied(precision, &mut new_precision), copied(mean, &mut new_mean));
-            let tally = fused::absorb_part(Part { coefficient: coefficient.value, floor, fisher, mean: other }, new_precision, new_mean);
+            let tally = fused::absorb_part(
+                Part {
+                    coefficient: coefficient.value,
+                    least: coefficient.least,
+                    greatest: coefficient.greatest,
+                    floor,
+                    fisher,
+                    mean: other,
+                },
+                new_precision,
+                new_mean,
+            );
             let voting = self.idle > R::ZERO && fused::without_evidence(new_precision) > 0;
             if coefficient.regular && !tally.irregular && !voting && fused::all_finite(new_precision) {
                 copied(new_precision, precision);

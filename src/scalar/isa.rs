@@ -1,4 +1,5 @@
-//! What an instruction set may do better than the portable bodies: today the binary16 conversions by slice, and stores past the caches.
+//! What an instruction set may do better than the portable bodies: today the binary16 conversions by slice, 16-bit patterns two at a time,
+//! and stores past the caches.
 //!
 //! Every body of the kernels is generic over an [`Isa`]; the tokens that name a real instruction set are made by the dispatch beside the
 //! kernels, which is the only place that may use intrinsics. A token's methods give the same bits as the portable ones.
@@ -21,6 +22,19 @@ pub trait Isa: Copy {
         for (out, &value) in target.iter_mut().zip(source) {
             *out = bits16::f32_to_f16(value);
         }
+    }
+
+    /// 16-bit patterns two at a time, if they lie so that this is possible (and of use: it saves the instructions that spread them over
+    /// wider lanes and pack them again). An odd one at the end is left out.
+    #[inline(always)]
+    fn words(_: &[u16]) -> Option<&[u32]> {
+        None
+    }
+
+    /// [`words`](Isa::words), to write to.
+    #[inline(always)]
+    fn words_mut(_: &mut [u16]) -> Option<&mut [u32]> {
+        None
     }
 
     /// Whether [`stream`](Isa::stream) goes past the caches.

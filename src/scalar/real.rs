@@ -6,6 +6,7 @@ use core::ops::{AddAssign, BitOrAssign};
 use num_traits::float::FloatCore;
 
 use super::dtype::Dtype;
+use super::encoding::{self, Encoding};
 use super::isa::Isa;
 use super::{bits16, sealed::Sealed};
 
@@ -22,6 +23,9 @@ use super::{bits16, sealed::Sealed};
 pub trait Real: FloatCore + fmt::Debug + fmt::Display + fmt::LowerExp + Default + Send + Sync + Sealed + 'static {
     /// The same type as a storage type.
     const DTYPE: Dtype;
+    /// How it is stored as itself.
+    #[doc(hidden)]
+    type Native: Encoding<Raw = Self>;
     /// Zero.
     const ZERO: Self;
     /// One.
@@ -36,6 +40,9 @@ pub trait Real: FloatCore + fmt::Debug + fmt::Display + fmt::LowerExp + Default 
     /// of up to 2²⁶ of them stays finite (see the recurrence in the `product` room).
     #[doc(hidden)]
     const TOP_EXPONENT: i32;
+    /// Exponent of the least normal number.
+    #[doc(hidden)]
+    const MIN_EXPONENT: i32;
     /// `2^TOP_EXPONENT`.
     #[doc(hidden)]
     const TOP: Self;
@@ -62,6 +69,15 @@ pub trait Real: FloatCore + fmt::Debug + fmt::Display + fmt::LowerExp + Default 
     /// `(m, e)` with `self = m · 2^e` and `1 ≤ m < 2`, for a positive finite number.
     fn split(self) -> (Self, i32);
 
+    /// The slice itself where this is its type.
+    #[doc(hidden)]
+    fn of_f32s(values: &[f32]) -> Option<&[Self]>;
+    #[doc(hidden)]
+    fn of_f32s_mut(values: &mut [f32]) -> Option<&mut [Self]>;
+    #[doc(hidden)]
+    fn of_f64s(values: &[f64]) -> Option<&[Self]>;
+    #[doc(hidden)]
+    fn of_f64s_mut(values: &mut [f64]) -> Option<&mut [Self]>;
     #[doc(hidden)]
     fn from_f32(value: f32) -> Self;
     #[doc(hidden)]
@@ -81,12 +97,14 @@ pub trait Real: FloatCore + fmt::Debug + fmt::Display + fmt::LowerExp + Default 
 
 impl Real for f32 {
     const DTYPE: Dtype = Dtype::F32;
+    type Native = encoding::F32;
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
     const MAX: Self = Self::MAX;
     const MIN_NORMAL: Self = Self::MIN_POSITIVE;
     const TINIEST: Self = Self::from_bits(1);
     const TOP_EXPONENT: i32 = 100;
+    const MIN_EXPONENT: i32 = -126;
     const TOP: Self = Self::from_bits((100 + 127) << 23);
     const DIGITS: u32 = 24;
     type Lane = u32;
@@ -117,6 +135,22 @@ impl Real for f32 {
     fn split(self) -> (Self, i32) {
         let (half, exponent) = libm::frexpf(self);
         (half * 2.0, exponent - 1)
+    }
+    #[inline(always)]
+    fn of_f32s(values: &[f32]) -> Option<&[Self]> {
+        Some(values)
+    }
+    #[inline(always)]
+    fn of_f32s_mut(values: &mut [f32]) -> Option<&mut [Self]> {
+        Some(values)
+    }
+    #[inline(always)]
+    fn of_f64s(_: &[f64]) -> Option<&[Self]> {
+        None
+    }
+    #[inline(always)]
+    fn of_f64s_mut(_: &mut [f64]) -> Option<&mut [Self]> {
+        None
     }
     #[inline(always)]
     fn from_f32(value: f32) -> Self {
@@ -150,12 +184,14 @@ impl Real for f32 {
 
 impl Real for f64 {
     const DTYPE: Dtype = Dtype::F64;
+    type Native = encoding::F64;
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
     const MAX: Self = Self::MAX;
     const MIN_NORMAL: Self = Self::MIN_POSITIVE;
     const TINIEST: Self = Self::from_bits(1);
     const TOP_EXPONENT: i32 = 996;
+    const MIN_EXPONENT: i32 = -1022;
     const TOP: Self = Self::from_bits((996 + 1023) << 52);
     const DIGITS: u32 = 53;
     type Lane = u64;
@@ -185,6 +221,22 @@ impl Real for f64 {
     fn split(self) -> (Self, i32) {
         let (half, exponent) = libm::frexp(self);
         (half * 2.0, exponent - 1)
+    }
+    #[inline(always)]
+    fn of_f32s(_: &[f32]) -> Option<&[Self]> {
+        None
+    }
+    #[inline(always)]
+    fn of_f32s_mut(_: &mut [f32]) -> Option<&mut [Self]> {
+        None
+    }
+    #[inline(always)]
+    fn of_f64s(values: &[f64]) -> Option<&[Self]> {
+        Some(values)
+    }
+    #[inline(always)]
+    fn of_f64s_mut(values: &mut [f64]) -> Option<&mut [Self]> {
+        Some(values)
     }
     #[inline(always)]
     fn from_f32(value: f32) -> Self {

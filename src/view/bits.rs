@@ -1,11 +1,9 @@
 //! Raw 16-bit patterns as views, without any crate for the types.
 
 use super::sealed::{Load, Save};
-use super::typed::{decode_block, encode_block};
-use super::{BLOCK, Stored, lead, window_mut};
+use super::{Stored, window, window_mut};
+use crate::scalar::Dtype;
 use crate::scalar::encoding::{Bf16, Encoding, F16};
-use crate::scalar::isa::Isa;
-use crate::scalar::{Dtype, Real};
 
 /// binary16 patterns: `F16Bits(&[u16])` to read, `F16Bits(&mut [u16])` to write.
 ///
@@ -39,33 +37,18 @@ macro_rules! patterns {
                 <$encoding>::DTYPE
             }
         }
-        impl<R: Real, T: AsRef<[u16]>> Load<R> for $view<T> {
+        impl<T: AsRef<[u16]>> Load for $view<T> {
+            type Encoding = $encoding;
             #[inline(always)]
-            fn number(&self, index: usize) -> Option<R> {
-                self.0.as_ref().get(index).map(|&raw| <$encoding>::decode(raw))
-            }
-            #[inline(always)]
-            fn block<'b, I: Isa>(&'b self, at: usize, n: usize, buffer: &'b mut [R; BLOCK]) -> &'b [R] {
-                decode_block::<$encoding, I, R>(self.0.as_ref(), at, n, buffer)
+            fn patterns(&self, at: usize, n: usize) -> Option<&[u16]> {
+                Some(window(self.0.as_ref(), at, n))
             }
         }
-        impl<R: Real, T: AsRef<[u16]> + AsMut<[u16]>> Save<R> for $view<T> {
-            fn lead(&self) -> usize {
-                lead(self.0.as_ref())
-            }
+        impl<T: AsRef<[u16]> + AsMut<[u16]>> Save for $view<T> {
+            type Encoding = $encoding;
             #[inline(always)]
-            fn set(&mut self, index: usize, value: R) {
-                if let Some(out) = self.0.as_mut().get_mut(index) {
-                    *out = <$encoding>::encode(value);
-                }
-            }
-            #[inline(always)]
-            fn block_mut<'b>(&'b mut self, _: usize, n: usize, buffer: &'b mut [R; BLOCK]) -> &'b mut [R] {
-                window_mut(&mut buffer[..], 0, n)
-            }
-            #[inline(always)]
-            fn commit<I: Isa>(&mut self, at: usize, values: &[R]) {
-                encode_block::<$encoding, I, R>(self.0.as_mut(), at, values);
+            fn patterns_mut(&mut self, at: usize, n: usize) -> Option<&mut [u16]> {
+                Some(window_mut(self.0.as_mut(), at, n))
             }
         }
     )*};

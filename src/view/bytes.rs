@@ -1,7 +1,7 @@
 //! Little-endian bytes at any alignment as views, the storage type known at run time: what a file or a flash page holds.
 
 use super::sealed::{Load, Save};
-use super::{BLOCK, Stored, lead, window, window_mut};
+use super::{BLOCK, Stored, window, window_mut};
 use crate::error::Error;
 use crate::scalar::encoding::{Bf16, Encoding, F16, F32, F64};
 use crate::scalar::isa::Isa;
@@ -103,31 +103,31 @@ macro_rules! by_dtype {
     };
 }
 
-impl<R: Real, T: AsRef<[u8]>> Load<R> for LeBytes<T> {
+impl<T: AsRef<[u8]>> Load for LeBytes<T> {
+    /// Of no matter: no patterns are lent.
+    type Encoding = F32;
     #[inline(always)]
-    fn number(&self, index: usize) -> Option<R> {
+    fn patterns(&self, _: usize, _: usize) -> Option<&[f32]> {
+        None
+    }
+    #[inline(always)]
+    fn number<R: Real>(&self, index: usize) -> Option<R> {
         by_dtype!(self.dtype, number::<R>(self.bytes.as_ref(), index))
     }
     #[inline(always)]
-    fn block<'b, I: Isa>(&'b self, at: usize, n: usize, buffer: &'b mut [R; BLOCK]) -> &'b [R] {
+    fn block<'b, I: Isa, R: Real>(&'b self, at: usize, n: usize, buffer: &'b mut [R; BLOCK]) -> &'b [R] {
         by_dtype!(self.dtype, load::<I, R>(self.bytes.as_ref(), at, n, buffer))
     }
 }
 
-impl<R: Real, T: AsRef<[u8]> + AsMut<[u8]>> Save<R> for LeBytes<T> {
-    fn lead(&self) -> usize {
-        lead(self.bytes.as_ref()) / self.dtype.bytes()
+impl<T: AsRef<[u8]> + AsMut<[u8]>> Save for LeBytes<T> {
+    type Encoding = F32;
+    #[inline(always)]
+    fn patterns_mut(&mut self, _: usize, _: usize) -> Option<&mut [f32]> {
+        None
     }
     #[inline(always)]
-    fn set(&mut self, index: usize, value: R) {
-        self.commit::<crate::scalar::isa::Portable>(index, &[value]);
-    }
-    #[inline(always)]
-    fn block_mut<'b>(&'b mut self, _: usize, n: usize, buffer: &'b mut [R; BLOCK]) -> &'b mut [R] {
-        window_mut(&mut buffer[..], 0, n)
-    }
-    #[inline(always)]
-    fn commit<I: Isa>(&mut self, at: usize, values: &[R]) {
+    fn commit<I: Isa, R: Real>(&mut self, at: usize, values: &[R]) {
         by_dtype!(self.dtype, save::<I, R>(self.bytes.as_mut(), at, values));
     }
 }

@@ -41,13 +41,13 @@ pub trait Stored {
 /// let value: f32 = one_and_a_half.at(0).unwrap();
 /// assert_eq!(value, 1.5);
 /// ```
-pub trait Values<R: Real>: Stored + sealed::Load<R> {
+pub trait Values<R: Real>: Stored + sealed::Load {
     /// The number at `index`, or `None` past the end. Exact where `R` holds the storage type.
     fn at(&self, index: usize) -> Option<R> {
         self.number(index)
     }
 }
-impl<R: Real, V: Stored + sealed::Load<R>> Values<R> for V {}
+impl<R: Real, V: Stored + sealed::Load> Values<R> for V {}
 
 /// A view that can be written in the arithmetic type `R`, each number rounded once, to nearest even.
 ///
@@ -58,46 +58,91 @@ impl<R: Real, V: Stored + sealed::Load<R>> Values<R> for V {}
 /// view.put(1, 1.0_f32);
 /// assert_eq!(bits, [0, 0x3f80]);
 /// ```
-pub trait ValuesMut<R: Real>: Stored + sealed::Save<R> {
+pub trait ValuesMut<R: Real>: sealed::Save {
     /// Stores `value` at `index`; past the end nothing happens.
     fn put(&mut self, index: usize, value: R) {
         self.set(index, value);
     }
 }
-impl<R: Real, V: Stored + sealed::Save<R>> ValuesMut<R> for V {}
+impl<R: Real, V: sealed::Save> ValuesMut<R> for V {}
 
 pub(crate) mod sealed {
     //! How the kernels read and write a view. Sealed, so that it can follow the kernels.
 
-    use super::BLOCK;
-    use crate::scalar::{Real, isa::Isa};
+    use super::{BLOCK, STREAMED, Stored, window_mut};
+    use crate::scalar::Real;
+    use crate::scalar::encoding::Encoding;
+    use crate::scalar::isa::{Isa, Portable};
 
     /// Reading.
-    pub trait Load<R: Real> {
+    pub trait Load {
+        /// How a number is stored.
+        type Encoding: Encoding;
+        /// The patterns `at .. at + n`, fewer at the view's end; `None` where memory does not hold them as such.
+        fn patterns(&self, at: usize, n: usize) -> Option<&[<Self::Encoding as Encoding>::Raw]>;
         /// The number at `index`.
-        fn number(&self, index: usize) -> Option<R>;
+        #[inline(always)]
+        fn number<R: Real>(&self, index: usize) -> Option<R> {
+            self.patterns(index, 1)?.first().map(|&raw| Self::Encoding::decode(raw))
+        }
         /// The numbers `at .. at + n` (`n ≤ BLOCK`), in place or decoded into `buffer`; fewer at the view's end.
-        fn block<'b, I: Isa>(&'b self, at: usize, n: usize, buffer: &'b mut [R; BLOCK]) -> &'b [R];
+        #[inline(always)]
+        fn block<'b, I: Isa, R: Real>(&'b self, at: usize, n: usize, buffer: &'b mut [R; BLOCK]) -> &'b [R] {
+            let raw = self.patterns(at, n).unwrap_or_default();
+            Self::Encoding::lend(raw).unwrap_or_else(|| {
+                let out = window_mut(&mut buffer[..], 0, raw.len());
+                Self::Encoding::decode_slice::<I, R>(raw, out);
+                out
+            })
+        }
     }
 
     /// Writing: fill what [`block_mut`](Save::block_mut) lends, then [`commit`](Save::commit) it.
-    pub trait Save<R: Real> {
-        /// How many numbers stand in front of the next boundary of a cache line, fewer than a block.
-        fn lead(&self) -> usize;
+    pub trait Save: Stored {
+        /// How a number is stored.
+        type Encoding: Encoding;
+        /// Room for the patterns `at .. at + n`, fewer at the view's end; `None` where memory does not hold them as such.
+        fn patterns_mut(&mut self, at: usize, n: usize) -> Option<&mut [<Self::Encoding as Encoding>::Raw]>;
         /// Stores one number.
-        fn set(&mut self, index: usize, value: R);
-        /// Room for the numbers `at .. at + n`: the view's own memory, or `buffer`.
-        fn block_mut<'b>(&'b mut self, at: usize, n: usize, buffer: &'b mut [R; BLOCK]) -> &'b mut [R];
-        /// Stores a block, at most [`BLOCK`] numbers, that was written to a buffer. Nothing to do where the view lent its own memory.
-        fn commit<I: Isa>(&mut self, at: usize, values: &[R]);
-        /// Whether the view's own memory is large and holds numbers of `R`, so that blocks are better [streamed](Save::stream) into it
-        /// than written in place.
-        fn is_streamed(&self) -> bool {
-            false
+        #[inline(always)]
+        fn set<R: Real>(&mut self, index: usize, value: R) {
+            match self.patterns_mut(index, 1) {
+                Some(raw) => raw.iter_mut().for_each(|raw| *raw = Self::Encoding::encode(value)),
+                None => self.commit::<Portable, R>(index, &[value]),
+            }
         }
-        /// Stores a block that was written to a buffer past the caches.
-        fn stream<I: Isa>(&mut self, at: usize, values: &[R]) {
-            self.commit::<I>(at, values);
+        /// Room for the numbers `at .. at + n`: the view's own memory, or `buffer`.
+        #[inline(always)]
+        fn block_mut<'b, R: Real>(&'b mut self, at: usize, n: usize, buffer: &'b mut [R; BLOCK]) -> &'b mut [R] {
+            let own = self.patterns_mut(at, n).and_then(Self::Encoding::lend_mut);
+            own.unwrap_or_else(|| window_mut(&mut buffer[..], 0, n))
+        }
+        /// Stores a block, at most [`BLOCK`] numbers, that was written to a buffer. Nothing to do where the view lent its own memory.
+        #[inline(always)]
+        fn commit<I: Isa, R: Real>(&mut self, at: usize, values: &[R]) {
+            if let Some(raw) = self.patterns_mut(at, values.len()) {
+                if Self::Encoding::DTYPE != R::DTYPE {
+                    Self::Encoding::encode_slice::<I, R>(values, raw);
+                }
+            }
+        }
+        /// How many numbers stand in front of the next boundary of a cache line, fewer than a block.
+        #[inline]
+        fn lead(&mut self) -> usize {
+            let numbers = self.patterns_mut(0, 1).map_or(0, |raw| raw.as_ptr().align_offset(64));
+            if numbers < BLOCK { numbers } else { 0 }
+        }
+        /// Whether the view's memory is so large that blocks are better [streamed](Save::stream) into it.
+        #[inline]
+        fn is_streamed(&mut self) -> bool {
+            self.count().saturating_mul(self.dtype().bytes()) >= STREAMED && self.patterns_mut(0, 1).is_some()
+        }
+        /// Stores patterns past the caches.
+        #[inline(always)]
+        fn stream<I: Isa>(&mut self, at: usize, raw: &[<Self::Encoding as Encoding>::Raw]) {
+            if let Some(out) = self.patterns_mut(at, raw.len()) {
+                I::stream(raw, out);
+            }
         }
     }
 }
@@ -107,13 +152,6 @@ pub(crate) mod sealed {
 fn window<T>(values: &[T], at: usize, n: usize) -> &[T] {
     let rest = values.get(at..).unwrap_or_default();
     rest.get(..n).unwrap_or(rest)
-}
-
-/// Numbers in front of the next boundary of 64 bytes.
-#[inline]
-fn lead<T>(values: &[T]) -> usize {
-    let numbers = values.as_ptr().align_offset(64);
-    if numbers < BLOCK { numbers } else { 0 }
 }
 
 /// [`window`], to write to.
