@@ -127,25 +127,35 @@ impl ModelScale {
     pub fn norm(&self) -> Magnitude {
         self.norm
     }
+
+    /// Whether the floor is a share of each tensor's own mean.
+    pub(crate) fn is_of_tensor(&self) -> bool {
+        matches!(self.floor, ResolvedFloor::OfTensor(_))
+    }
+
+    /// The floor in the arithmetic type, for a tensor of this mean of its Fisher entries.
+    pub(crate) fn floor<R: Real>(&self, mean: impl FnOnce() -> f64) -> R {
+        let floor = match self.floor {
+            ResolvedFloor::Value(value) => value,
+            ResolvedFloor::OfTensor(share) => share * mean(),
+        };
+        // A floor that the arithmetic would lose stays its least positive number, and one above its range its largest.
+        if floor > 0.0 { saturate(R::from_f64(floor)) } else { R::ZERO }
+    }
 }
 
 impl<V: Values<R> + Copy, P: Values<R> + Values<f64> + Copy, R: Real> Factor<V, P, R> {
     /// This factor with its model's floor and norm. A floor relative to the tensor takes one pass over the tensor's Fisher here.
     #[must_use]
     pub fn conditioned(self, scale: &ModelScale) -> Self {
-        let floor = match scale.floor {
-            ResolvedFloor::Value(value) => value,
-            ResolvedFloor::OfTensor(share) => match self.posterior().precision() {
-                Precision::PerTensor(value) => share * value.to_f64(),
-                Precision::Diagonal(fisher) => {
-                    let mut statistics = FisherStatistics::new();
-                    statistics.observe(fisher);
-                    share * statistics.mean().map_or(0.0, Magnitude::to_f64)
-                }
-            },
-        };
-        // A floor that the arithmetic would lose stays its least positive number, and one above its range its largest.
-        let floor = if floor > 0.0 { saturate(R::from_f64(floor)) } else { R::ZERO };
+        let floor = scale.floor(|| match self.posterior().precision() {
+            Precision::PerTensor(value) => value.to_f64(),
+            Precision::Diagonal(fisher) => {
+                let mut statistics = FisherStatistics::new();
+                statistics.observe(fisher);
+                statistics.mean().map_or(0.0, Magnitude::to_f64)
+            }
+        });
         self.with_scale(floor, scale.norm)
     }
 }

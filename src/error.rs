@@ -3,7 +3,13 @@
 //! Numbers that a policy decides about (no evidence, NaN) are errors only where that policy says so. Nothing here owns memory; names
 //! belong to stores, so a tensor and a model go by their numbers.
 
+mod mismatch;
+mod store;
+
 use core::fmt;
+
+pub use mismatch::{Fault, Mismatch};
+pub use store::{StoreError, StoreErrorKind};
 
 use crate::scalar::Dtype;
 
@@ -159,9 +165,42 @@ pub enum Error {
     },
     /// A running product was asked for something that its state does not hold. Code 13.
     NothingAbsorbed,
+    /// Elements of a strided target may share a place. Code 14.
+    Overlap,
+    /// A store does not go with the target. Code 15.
+    Mismatch(Mismatch),
+    /// A store failed. Code 16.
+    Store {
+        /// The tensor, by its number in the target.
+        tensor: usize,
+        /// The model whose store it is (0 for targets and the prior mean).
+        model: usize,
+        /// Which of its stores.
+        role: Role,
+        /// What the store says.
+        error: StoreError,
+    },
+    /// The scratch does not hold a tile of one element. Code 17.
+    Scratch {
+        /// How many numbers it takes at least.
+        needed: usize,
+        /// How many there are.
+        found: usize,
+    },
 }
 
 impl Error {
+    /// The same with the element counted from the start of the tensor instead of a part of it.
+    pub(crate) fn in_part(self, offset: usize) -> Self {
+        match self {
+            Self::BadNumber { tensor, model, role, index, defect } => {
+                Self::BadNumber { tensor, model, role, index: index + offset, defect }
+            }
+            Self::NoEvidence { tensor, index } => Self::NoEvidence { tensor, index: index + offset },
+            other => other,
+        }
+    }
+
     /// A number for wires and C callers; it never changes its meaning.
     #[must_use]
     pub const fn code(&self) -> u16 {
@@ -179,6 +218,10 @@ impl Error {
             Self::ForeignEndian => 11,
             Self::TooManyModels { .. } => 12,
             Self::NothingAbsorbed => 13,
+            Self::Overlap => 14,
+            Self::Mismatch(_) => 15,
+            Self::Store { .. } => 16,
+            Self::Scratch { .. } => 17,
         }
     }
 }
@@ -211,6 +254,10 @@ impl fmt::Display for Error {
             Self::ForeignEndian => f.write_str("slices of this machine are not little-endian bytes"),
             Self::TooManyModels { found } => write!(f, "{found} models, expected at most 67108864"),
             Self::NothingAbsorbed => f.write_str("nothing was absorbed yet"),
+            Self::Overlap => f.write_str("strides let two elements of a target share a place"),
+            Self::Mismatch(mismatch) => mismatch.fmt(f),
+            Self::Store { tensor, model, role, error } => write!(f, "tensor {tensor}, model {model}: {role}: {error}"),
+            Self::Scratch { needed, found } => write!(f, "the scratch holds {found} numbers, expected at least {needed}"),
         }
     }
 }

@@ -104,6 +104,7 @@ extern crate std;
 
 mod conditioning;
 mod door;
+mod driver;
 mod error;
 mod gaussian;
 mod kernel;
@@ -112,11 +113,14 @@ mod policy;
 mod product;
 pub mod reference;
 mod scalar;
+mod store;
+mod stores;
 mod summary;
 mod view;
 
 pub use conditioning::{Conditioning, ModelScale, target};
-pub use error::{Defect, Error, Role};
+pub use driver::{Cursor, Mismatches, Model, ModelMean, ModelPrecision, Outcome, Pass, Progress, StoreMerge};
+pub use error::{Defect, Error, Fault, Mismatch, Role, StoreError, StoreErrorKind};
 pub use gaussian::{Factor, Posterior, Precision, from_natural, to_natural};
 pub use kernel::sums::FisherStatistics;
 pub use kernel::{Magnitude, Shell};
@@ -124,8 +128,10 @@ pub use merge::{Job, Merge};
 pub use policy::{BadNumbers, Floor, FloorOn, FloorScope, NoEvidence, Normalize};
 pub use product::RunningProduct;
 pub use scalar::{Dtype, Real};
+pub use store::{Element, ParameterInfo, ParameterSource, ParameterTarget};
+pub use stores::{Strided, StridedMut, StridedTensor, StridedTensorMut, Tensor, TensorMut, Tensors, TensorsMut};
 pub use summary::Summary;
-pub use view::{Bf16Bits, F16Bits, LeBytes, Stored, Values, ValuesMut};
+pub use view::{AnySlice, AnySliceMut, Bf16Bits, F16Bits, LeBytes, Stored, Values, ValuesMut};
 
 /// The README's example is a test.
 #[cfg(doctest)]

@@ -225,6 +225,11 @@ impl<'a, R: Real> Merge<'a, R> {
         Ok(summary)
     }
 
+    /// The two policies.
+    pub(crate) fn policies(&self) -> (NoEvidence<'a, R>, BadNumbers) {
+        (self.no_evidence, self.bad_numbers)
+    }
+
     fn compare<V, P, O, Q>(&self, job: &Job<'_, V, P, R, O, Q>) -> Result<(), Error>
     where
         V: Values<R> + Copy,

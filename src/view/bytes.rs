@@ -43,6 +43,36 @@ impl<T: AsRef<[u8]>> LeBytes<T> {
     }
 }
 
+impl LeBytes<&[u8]> {
+    /// The numbers `at .. at + n`; `None` if they are not all there.
+    pub(super) fn range(self, at: usize, n: usize) -> Option<Self> {
+        let width = self.dtype.bytes();
+        let (from, to) = (at.checked_mul(width)?, at.checked_add(n)?.checked_mul(width)?);
+        Some(Self { bytes: self.bytes.get(from..to)?, ..self })
+    }
+}
+
+impl LeBytes<&mut [u8]> {
+    /// The same bytes, lent for a shorter time.
+    pub(super) fn reborrow(&mut self) -> LeBytes<&mut [u8]> {
+        LeBytes { dtype: self.dtype, bytes: &mut *self.bytes }
+    }
+
+    /// The same bytes, to read.
+    pub(super) fn as_view(&self) -> LeBytes<&[u8]> {
+        LeBytes { dtype: self.dtype, bytes: &*self.bytes }
+    }
+}
+
+impl LeBytes<&mut [u8]> {
+    /// [`range`](LeBytes::range), to write to.
+    pub(super) fn range_mut(self, at: usize, n: usize) -> Option<Self> {
+        let width = self.dtype.bytes();
+        let (from, to) = (at.checked_mul(width)?, at.checked_add(n)?.checked_mul(width)?);
+        Some(Self { dtype: self.dtype, bytes: self.bytes.get_mut(from..to)? })
+    }
+}
+
 impl<T: AsRef<[u8]>> Stored for LeBytes<T> {
     #[inline]
     fn count(&self) -> usize {

@@ -6,14 +6,18 @@
 //! | `&[half::f16]`, `&[half::bf16]`, `&mut` of both | the same with the `half` feature |
 //! | [`F16Bits`], [`Bf16Bits`] | raw 16-bit patterns |
 //! | [`LeBytes`] | little-endian bytes at any alignment, the type known at run time |
+//! | [`AnySlice`], [`AnySliceMut`] | any of these, the type known at run time |
 //!
 //! A view that already holds the arithmetic type lends its own memory; every other one converts into the block that it is lent. Whole
 //! tensors with names and shapes are not here: a store hands out views.
 
+mod any;
 mod bits;
 mod bytes;
 mod typed;
 
+pub use any::{AnySlice, AnySliceMut};
+pub(crate) use any::{of_reals, of_reals_mut};
 pub use bits::{Bf16Bits, F16Bits};
 pub use bytes::LeBytes;
 
