@@ -32,6 +32,7 @@
 //! ```text
 //! view ──block──▶ kernel::fused ──▶ mean and precision out       Merge: all models of a tensor at once
 //! view ──block──▶ kernel::stream ─▶ the caller's (Λ, μ)          RunningProduct: one model at a time
+//! store ──tile──▶ Merge ──────────▶ tile ──▶ target              StoreMerge: whole models, by name
 //! ```
 //!
 //! # The rooms: which file to open
@@ -49,10 +50,13 @@
 //! | `door` | what is compared before the first number is written | a new check |
 //! | `merge` | the fused merge ([`Merge`], [`Job`]) | options, the order of things in a block |
 //! | `product` | the running product and its algebra ([`RunningProduct`]) | removal, combination, priors |
+//! | `store` | what a whole model must answer ([`ParameterSource`], [`ParameterTarget`]) | the interface to frameworks and files |
+//! | `stores` | ready-made ones: slices and bytes ([`Tensors`]), strided views ([`Strided`]) | **a new store** of this crate's |
+//! | `driver` | the loop over whole models ([`StoreMerge`], [`Model`]): comparing, tiles, progress, resuming | a new kind of precision of a [`Model`] |
 //! | [`reference`](mod@reference) | the formulas as the papers write them, one coordinate at a time | reading and checking |
 //!
 //! Each room imports only from rooms above it in this order: `scalar`, `error`, `policy`, `summary`, `view`, `kernel`, `gaussian`,
-//! `conditioning`, `door`, `merge`, `product`; `reference` imports none.
+//! `conditioning`, `door`, `merge`, `product`, `store`, `stores`, `driver`; `reference` imports none.
 //!
 //! # What it promises
 //!
@@ -72,7 +76,8 @@
 //!    rounding errors is refused.
 //! 8. The bits do not depend on the block size, the split into calls or threads, the instruction set or the platform, nor on the fused or
 //!    the running form where nothing leaves the normal range.
-//! 9. All lengths, storage types and weights are compared before the first number is written.
+//! 9. All lengths, storage types and weights are compared before the first number is written; between stores all names, shapes and types, and
+//!    the report lists every disagreement. Tensors are paired by name.
 //! 10. No heap: memory is the caller's, and a few blocks on the stack.
 //! 11. No input makes it panic.
 //! 12. NaN, infinities and negative precisions are refused with tensor, model and index, or counted and propagated; never averaged

@@ -1,6 +1,9 @@
 //! What is measured: merges of two models over the same numbers in several storage types, and what they are compared with.
 
-use fisher_merge::{Bf16Bits, F16Bits, Factor, Job, Merge, NoEvidence, Posterior, RunningProduct, Shell, ValuesMut};
+use fisher_merge::{
+    Bf16Bits, F16Bits, Factor, Job, Merge, Model, NoEvidence, Posterior, RunningProduct, Shell, StoreMerge, Tensor, TensorMut, Tensors,
+    TensorsMut, ValuesMut,
+};
 use ndarray::{ArrayView1, ArrayViewMut1, Zip};
 
 /// λ of the two models.
@@ -100,6 +103,7 @@ pub const CONTENDERS: &[Contender] = &[
     Contender { name: "roof", bytes: 20.0, run: roof },
     Contender { name: "zip", bytes: 20.0, run: zip },
     Contender { name: "f32", bytes: 20.0, run: |data| f32s(data, Shell::detect()) },
+    Contender { name: "stores", bytes: 20.0, run: stores },
     Contender { name: "f32 baseline", bytes: 20.0, run: |data| f32s(data, Shell::BASELINE) },
     Contender { name: "f32 in f64", bytes: 20.0, run: f32_in_f64 },
     Contender { name: "f64", bytes: 40.0, run: f64s },
@@ -140,6 +144,16 @@ fn pair(models: &Models<f32>, [c, d]: [f32; 2]) -> [Factor<&[f32], &[f32], f32>;
 
 fn f32s(data: &mut Data, shell: Shell) {
     let _ = Merge::new().shell(shell).run(&pair(&data.f32s, WEIGHTS), data.out[0].all_mut()).unwrap();
+}
+
+/// The same through the driver and `dyn` stores.
+fn stores(data: &mut Data) {
+    let (shape, [a, f, b, g]) = ([data.count()], data.f32s.each_ref().map(Slice::all));
+    let [a, f, b, g] = [a, f, b, g].map(|values| [Tensor::new("parameters", &shape, values).unwrap()]);
+    let [a, f, b, g] = [&a, &f, &b, &g].map(|tensors| Tensors(tensors));
+    let mut target = [TensorMut::new("parameters", &shape, data.out[0].all_mut()).unwrap()];
+    let models = [Model::diagonal(&a, &f, WEIGHTS[0]), Model::diagonal(&b, &g, WEIGHTS[1])];
+    let _ = StoreMerge::new().run(&models, &mut TensorsMut(&mut target), &mut []).unwrap();
 }
 
 fn f32_in_f64(data: &mut Data) {

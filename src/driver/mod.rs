@@ -167,7 +167,7 @@ impl<'a, R: Real> StoreMerge<'a, R> {
 
     /// Goes on where another merge was stopped.
     #[must_use]
-    pub const fn from(mut self, cursor: Cursor) -> Self {
+    pub const fn resume(mut self, cursor: Cursor) -> Self {
         self.from = cursor;
         self
     }
@@ -269,7 +269,7 @@ impl<'a, R: Real> StoreMerge<'a, R> {
         let passes: &[bool] = if self.look_first || (in_place && refuses) { &[true, false] } else { &[false] };
         for &dry in passes {
             if outcome.stopped.is_some() {
-                return Ok(outcome);
+                return Ok(Outcome { summary: Summary::default(), ..outcome });
             }
             let job = Job { merge: &self.merge, models, prior: self.prior, dry };
             outcome = self.pass(gather, &job, scales.as_ref(), outputs, scratch, watch)?;
