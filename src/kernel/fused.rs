@@ -105,10 +105,30 @@ fn pair_means<const FLOOR: bool, R: Real>(a: Part<'_, R>, b: Part<'_, R>, mean: 
     lanes.tally()
 }
 
-/// Whether [`pair_dense`] may have two blocks: all Fisher entries are above zero and keep their precisions regular.
+/// Whether the dense bodies may have a block: no floor, and all Fisher entries are above zero and keep their precisions regular.
 #[inline(always)]
-pub(crate) fn is_dense<R: Real, P: Encoding, V: Encoding>(a: &Part<'_, R, P, V>, b: &Part<'_, R, P, V>) -> bool {
-    P::all_between(a.fisher, a.least, a.greatest) & P::all_between(b.fisher, b.least, b.greatest)
+pub(crate) fn is_dense<R: Real, P: Encoding, V: Encoding>(part: &Part<'_, R, P, V>) -> bool {
+    part.floor == R::ZERO && P::all_between(part.fisher, part.least, part.greatest)
+}
+
+/// The first of several models into the block's state, where it [is dense](is_dense).
+#[inline(always)]
+pub(crate) fn start_dense<R: Real>(part: Part<'_, R>, precision: &mut [R], mean: &mut [R]) {
+    for (((precision, mean), &fisher), &other) in precision.iter_mut().zip(mean).zip(part.fisher).zip(part.mean) {
+        (*precision, *mean) = (part.coefficient * fisher, other);
+    }
+}
+
+/// [`absorb_part`] where the state has no zero and the part [is dense](is_dense).
+#[inline(always)]
+pub(crate) fn absorb_part_dense<R: Real>(part: Part<'_, R>, precision: &mut [R], mean: &mut [R]) {
+    let n = mean.len();
+    let (Some(fisher), Some(other), Some(precision)) = (part.fisher.get(..n), part.mean.get(..n), precision.get_mut(..n)) else {
+        return;
+    };
+    for i in 0..n {
+        (precision[i], mean[i]) = absorb_dense(precision[i], mean[i], part.coefficient * fisher[i], other[i]);
+    }
 }
 
 /// [`pair`] for blocks that [are dense](is_dense), as they are stored. What looks for bad numbers has loops of its own before (Fishers) and

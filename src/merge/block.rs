@@ -8,7 +8,7 @@ use crate::gaussian::{Buffers, Factor, Views};
 use crate::kernel::Magnitude;
 use crate::kernel::coefficient::Coefficient;
 use crate::kernel::dispatch::Kernel;
-use crate::kernel::fused::{self, Part, Tally};
+use crate::kernel::fused::{self, Part, Tally, is_dense};
 use crate::kernel::range::{overflows, saturate_precisions};
 use crate::kernel::scaled::{self, Evidence};
 use crate::kernel::step::is_finite;
@@ -201,17 +201,30 @@ impl<'f, V: Values<R> + Copy, P: Values<R> + Copy, R: Real> Active<'f, V, P, R> 
         let mut tally = Tally::default();
         let state = room.state.get_mut(..mean.len()).unwrap_or_default();
         state.fill(R::ZERO);
+        // Whether all so far were dense, and so the state has no zero; and whether any was.
+        let (mut dense, mut any_dense) = (true, false);
         for (position, (_, factor)) in self.each().enumerate() {
             let views = Views::of(factor);
             let (fisher, other) = room.first.read::<I, V, P>(&views, at, mean.len());
-            if position == 0 && other.len() == mean.len() {
-                mean.copy_from_slice(other);
+            let part = part(self.floor(factor), factor, (fisher, other));
+            dense &= is_dense(&part);
+            any_dense |= dense;
+            if position == 0 && dense {
+                fused::start_dense(part, state, mean);
+            } else if dense {
+                fused::absorb_part_dense(part, state, mean);
+            } else {
+                if position == 0 && other.len() == mean.len() {
+                    mean.copy_from_slice(other);
+                }
+                let part = fused::absorb_part(part, state, mean);
+                tally.irregular |= part.irregular;
+                tally.floored += part.floored;
             }
-            let part = fused::absorb_part(part(self.floor(factor), factor, (fisher, other)), state, mean);
-            tally.irregular |= part.irregular;
-            tally.floored += part.floored;
         }
-        tally.no_evidence = fused::without_evidence(state);
+        // A mean that is not finite stays so, whatever is absorbed after it.
+        tally.irregular |= any_dense && !R::Native::all_finite(mean);
+        tally.no_evidence = if any_dense { 0 } else { fused::without_evidence(state) };
         if let Some(out) = precision {
             for (out, &state) in out.iter_mut().zip(&*state) {
                 *out = state;

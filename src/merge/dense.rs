@@ -129,7 +129,7 @@ where
     let (a_views, b_views) = (Views::of(a), Views::of(b));
     let stored = a_views.patterns(at, n).zip(b_views.patterns(at, n));
     let stored = stored.map(|(a_raw, b_raw)| (part(R::ZERO, a, a_raw), part(R::ZERO, b, b_raw)));
-    if stored.as_ref().is_some_and(|(a, b)| !is_dense::<R, P::Encoding, V::Encoding>(a, b)) {
+    if stored.as_ref().is_some_and(|(a, b)| !(is_dense(a) && is_dense(b))) {
         return false;
     }
     let streamed = I::STREAMS && job.mean.is_streamed();
@@ -137,7 +137,7 @@ where
     if let Some(Converted { first, second, means }) = converted {
         let a = part(R::ZERO, a, first.read::<I, V, P>(&a_views, at, n));
         let b = part(R::ZERO, b, second.read::<I, V, P>(&b_views, at, n));
-        if stored.is_none() && !is_dense::<R, R::Native, R::Native>(&a, &b) {
+        if stored.is_none() && !(is_dense(&a) && is_dense(&b)) {
             return false;
         }
         let mean = if streamed { means.get_mut(..n).unwrap_or_default() } else { job.mean.block_mut(at, n, &mut *means) };

@@ -2,9 +2,10 @@
 
 use crate::gaussian::{Buffers, Factor, Views};
 use crate::kernel::dispatch::Kernel;
-use crate::kernel::fused::{self, Part};
+use crate::kernel::fused::{self, Part, is_dense};
 use crate::kernel::stream::{self, Block, Counts};
 use crate::scalar::Real;
+use crate::scalar::encoding::Encoding;
 use crate::scalar::isa::Isa;
 use crate::view::{BLOCK, Values};
 
@@ -29,22 +30,32 @@ impl<V: Values<R> + Copy, P: Values<R> + Copy, R: Real> Kernel for Absorb<'_, V,
         let mut total = Counts::default();
         for (k, (precision, mean)) in self.precision.chunks_mut(BLOCK).zip(self.mean.chunks_mut(BLOCK)).enumerate() {
             let (fisher, other) = room.read::<I, V, P>(&views, k * BLOCK, mean.len());
+            let part = Part {
+                coefficient: coefficient.value,
+                least: coefficient.least,
+                greatest: coefficient.greatest,
+                floor,
+                fisher,
+                mean: other,
+            };
+            // Looked at beforehand, so that the state itself can be worked on.
+            if coefficient.regular && is_dense(&part) && R::Native::all_finite(other) {
+                if self.first && fused::without_evidence(precision) == precision.len() as u64 {
+                    fused::start_dense(part, precision, mean);
+                    continue;
+                }
+                // Half of the top, so that the sum is not above it.
+                let half = R::TOP * R::from_f64(0.5);
+                if R::Native::all_between(precision, R::MIN_NORMAL, half) && R::Native::all_finite(mean) {
+                    fused::absorb_part_dense(part, precision, mean);
+                    continue;
+                }
+            }
             if self.first {
                 stream::take_target(other, precision, mean);
             }
             let (new_precision, new_mean) = (copied(precision, &mut new_precision), copied(mean, &mut new_mean));
-            let tally = fused::absorb_part(
-                Part {
-                    coefficient: coefficient.value,
-                    least: coefficient.least,
-                    greatest: coefficient.greatest,
-                    floor,
-                    fisher,
-                    mean: other,
-                },
-                new_precision,
-                new_mean,
-            );
+            let tally = fused::absorb_part(part, new_precision, new_mean);
             let voting = self.idle > R::ZERO && fused::without_evidence(new_precision) > 0;
             if coefficient.regular && !tally.irregular && !voting && fused::all_finite(new_precision) {
                 copied(new_precision, precision);
