@@ -6,7 +6,7 @@ use fisher_merge::{
     Conditioning, Factor, FisherStatistics, Floor, FloorOn, Job, LeBytes, Merge, ModelScale, Normalize, Posterior, Stored, Summary, target,
 };
 
-use crate::checkpoint::{Checkpoint, Parameters};
+use super::checkpoint::{Checkpoint, Parameters};
 
 type Bytes<'a> = LeBytes<&'a [u8]>;
 

@@ -2,7 +2,7 @@
 
 use fisher_merge::Summary;
 
-use crate::recipe::Recipe;
+use super::recipe::Recipe;
 
 /// Rows in the making.
 pub struct Table {

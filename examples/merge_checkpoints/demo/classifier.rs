@@ -5,7 +5,7 @@ use std::path::Path;
 
 use safetensors::SafeTensors;
 
-use crate::checkpoint::Parameters;
+use super::checkpoint::Parameters;
 
 /// Test images and their labels.
 pub struct Images {

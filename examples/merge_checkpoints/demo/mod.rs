@@ -1,0 +1,39 @@
+//! The demonstration: two real checkpoints, merged in memory in several ways, and what came of it. It reads the files that are bundled in
+//! `examples/data/digits`, and compares what it finds with the accuracies recorded there. It calls `Merge` on whole tensors; the tool goes
+//! through stores.
+
+mod checkpoint;
+mod classifier;
+mod recipe;
+mod table;
+
+use std::error::Error;
+use std::path::Path;
+
+use checkpoint::Checkpoint;
+use classifier::{Images, accuracy};
+use recipe::Recipe;
+use table::Table;
+
+/// Merges, measures and prints. `false` if an accuracy is not the recorded one.
+pub fn run(folder: &Path) -> Result<bool, Box<dyn Error>> {
+    let open = |name: &str| Checkpoint::open(&folder.join(name));
+    let (base, low, high) = (open("base.safetensors")?, open("low.safetensors")?, open("high.safetensors")?);
+    let fishers = [open("low.fisher.safetensors")?, open("high.fisher.safetensors")?];
+    let images = Images::open(&folder.join("optdigits.safetensors"))?;
+
+    let mut table = Table::new(images.count());
+    for (name, model) in [("base", &base), ("low", &low), ("high", &high)] {
+        table.model(name, accuracy(&model.parameters()?, &images)?);
+    }
+    for recipe in [Recipe::isotropic(), Recipe::fisher(0.5), Recipe::published()] {
+        let merged = recipe.merge([&low, &high], &fishers)?;
+        table.merge(&recipe, accuracy(&merged.parameters, &images)?, &merged.summary);
+    }
+    let weights: Vec<f64> = (1..10).map(|tenths| f64::from(tenths) / 10.0).collect();
+    for (weight, merged) in weights.iter().zip(recipe::grid(&weights, [&low, &high], &fishers)?) {
+        table.merge(&Recipe::fisher(*weight), accuracy(&merged.parameters, &images)?, &merged.summary);
+    }
+    table.print();
+    Ok(table.agrees_with(&std::fs::read_to_string(folder.join("accuracy.json"))?))
+}
