@@ -147,7 +147,7 @@ impl Outputs {
     fn create(arguments: &Arguments, target: &Checkpoint) -> Result<Self, String> {
         let mut metadata = target.metadata.clone();
         metadata.insert("fisher_merge".into(), record(arguments));
-        let merged = |entry: &Entry| Some(number(&entry.dtype).filter(|_| arguments.selects(&entry.name))?);
+        let merged = |entry: &Entry| number(&entry.dtype).filter(|_| arguments.selects(&entry.name));
         let means =
             target.entries().map(|entry| merged(entry).map_or_else(|| entry.clone(), |dtype| stored(entry, arguments.stored_as(dtype))));
         let precisions = target.entries().filter(|entry| merged(entry).is_some()).map(|entry| stored(entry, Dtype::F32));

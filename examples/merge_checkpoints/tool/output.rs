@@ -5,9 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use fisher_merge::{
-    AnySliceMut, Dtype, LeBytes, ParameterInfo, ParameterSource, ParameterTarget, Real, StoreError, StoreErrorKind,
-};
+use fisher_merge::{AnySliceMut, Dtype, LeBytes, ParameterInfo, ParameterSource, ParameterTarget, Real, StoreError, StoreErrorKind};
 use serde_json::{Map, Value, json};
 
 use super::checkpoint::{info, number, store_error};
