@@ -112,7 +112,7 @@ fn width<R: Real>(side: &Side<'_, R>, wanted: &ParameterInfo<'_>, hint: usize) -
     let found = side.store.find(wanted.name, hint).and_then(|index| side.store.info(index))?;
     match found.element {
         _ if side.role == Role::MeanOut && found.count().is_none() => Some(Fault::Shape),
-        Element::Number(storage) if !R::DTYPE.holds(storage) && side.role != Role::PrecisionOut => Some(Fault::Narrow),
+        Element::Number(storage) if !R::DTYPE.holds(storage) => Some(Fault::Narrow),
         _ => None,
     }
 }

@@ -25,6 +25,7 @@ use crate::policy::{BadNumbers, NoEvidence};
 use crate::scalar::Real;
 use crate::store::{Element, ParameterInfo, ParameterSource, ParameterTarget};
 use crate::summary::Summary;
+use crate::view::Stored;
 
 /// Elements of a tile that needs no scratch: few enough that progress shows, many enough that nothing else does.
 const LENT_TILE: usize = 1 << 22;
@@ -36,7 +37,8 @@ const LENT_TILE: usize = 1 << 22;
 /// touched.
 ///
 /// Memory is the caller's scratch: a tile of `n` elements takes up to `n ·` [`scratch_per_element`](Self::scratch_per_element) numbers, and
-/// none where the stores lend their memory. One pass over all numbers; one earlier pass over the Fishers if their conditioning asks for it;
+/// none where the stores lend their memory. One pass over all numbers; one earlier pass over the Fishers for a norm or a mean of a model, and
+/// one for the mean of a tensor;
 /// one earlier pass without writing where a refusal would leave a model half merged that is in place.
 ///
 /// ```
@@ -369,15 +371,17 @@ impl<'a, R: Real> StoreMerge<'a, R> {
         let left = count - range.offset;
         let lent = left.min(LENT_TILE);
         let (tensor, offset) = (range.tensor, range.offset);
-        let lends = |store: &dyn ParameterSource<R>, index| store.lend(index, offset, lent).is_some();
+        let lends = |store: &dyn ParameterSource<R>, index| store.lend(index, offset, lent).is_some_and(|slice| slice.count() == lent);
+        let room =
+            |store: &mut dyn ParameterTarget<R>, index| store.lend_mut(index, offset, lent).is_some_and(|slice| slice.count() == lent);
         let all_lend = !job.dry
             && self.prior.is_none()
             && job.models.iter().zip(parts).all(|(model, part)| {
                 model.mean_store().is_some_and(|store| lends(store, part.mean))
                     && model.fisher_store().is_none_or(|store| lends(store, part.fisher))
             })
-            && outputs.mean.lend_mut(tensor, offset, lent).is_some()
-            && outputs.precision().is_none_or(|store| store.lend_mut(range.precision, offset, lent).is_some());
+            && room(&mut *outputs.mean, tensor)
+            && outputs.precision().is_none_or(|store| room(store, range.precision));
         if all_lend || left == 0 {
             return Ok(lent);
         }

@@ -12,7 +12,7 @@ use crate::kernel::sums::FisherStatistics;
 use crate::scalar::Real;
 use crate::store::{ParameterSource, ParameterTarget};
 use crate::summary::Summary;
-use crate::view::BLOCK;
+use crate::view::{BLOCK, Stored};
 
 /// Adds a tensor of a Fisher to the statistics.
 fn observe<R: Real>(
@@ -26,7 +26,7 @@ fn observe<R: Real>(
     let mut offset = 0;
     while offset < count {
         let left = (count - offset).min(super::LENT_TILE);
-        let lends = store.lend(index, offset, left).is_some();
+        let lends = store.lend(index, offset, left).is_some_and(|lent| lent.count() == left);
         let tile = if lends { left } else { left.min(scratch.len()) };
         if tile == 0 {
             return Err(Error::Scratch { needed: 1, found: 0 });

@@ -64,12 +64,16 @@ impl<'a> Layout<'a> {
 
     /// Calls `visit` with the position in a tile and the place of each of its elements: one division a row.
     fn visit(&self, offset: usize, count: usize, mut visit: impl FnMut(usize, usize) -> Option<()>) -> Option<()> {
-        let (extent, stride) = self.shape.last().zip(self.strides.last()).map_or((1, 0), |(&extent, &stride)| (extent, stride));
+        let total: usize = self.shape.iter().product();
+        if offset.checked_add(count).is_none_or(|end| end > total) {
+            return None;
+        }
+        let (extent, stride) = self.shape.last().zip(self.strides.last()).map_or((1, 0), |(&extent, &stride)| (extent.max(1), stride));
         let mut at = 0;
         while at < count {
             let index = offset.checked_add(at)?;
             let mut place = self.place(index);
-            let run = (extent - index % extent.max(1)).min(count - at);
+            let run = (extent - index % extent).min(count - at);
             for i in at..at + run {
                 visit(i, place)?;
                 place = place.wrapping_add_signed(stride);

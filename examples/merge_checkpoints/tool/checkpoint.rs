@@ -1,7 +1,7 @@
 //! A checkpoint, one file or several shards, as a store.
 //!
-//! It is read by position. A mapping would save a copy, which is not what the time goes into (see the README), but a file that becomes
-//! shorter under it kills the process, where a read gives an error; and a mapping takes unsafe code.
+//! It is read by position. A mapping would save a copy, but a file that becomes shorter under it kills the process, where a read gives an
+//! error; and a mapping takes unsafe code.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
