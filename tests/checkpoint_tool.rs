@@ -1,0 +1,243 @@
+//! The tool on files: what it merges, what it refuses, and that nothing is left behind.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+/// A folder of its own for every test, removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("fisher-merge-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+
+    /// A file of tensors: name, type, shape, bytes. `pad` spaces behind the header move the data to any offset.
+    fn write(&self, name: &str, pad: usize, tensors: &[(&str, &str, &str, Vec<u8>)]) -> String {
+        let (mut entries, mut data) = (Vec::new(), Vec::new());
+        for (name, dtype, shape, bytes) in tensors {
+            let begin = data.len();
+            data.extend(bytes);
+            entries.push(format!("\"{name}\":{{\"dtype\":\"{dtype}\",\"shape\":{shape},\"data_offsets\":[{begin},{}]}}", data.len()));
+        }
+        self.raw(name, &format!("{{{}}}{}", entries.join(","), " ".repeat(pad)), &data)
+    }
+
+    fn raw(&self, name: &str, header: &str, data: &[u8]) -> String {
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.as_bytes());
+        bytes.extend(data);
+        std::fs::write(self.file(name), bytes).unwrap();
+        self.file(name)
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> =
+            std::fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The tool, built beside the tests (`cargo test --test` alone does not build examples).
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let here = std::env::current_exe().unwrap();
+        let profile = here.parent().and_then(Path::parent).unwrap();
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--example", "merge_checkpoints", "--target-dir"]).arg(profile.parent().unwrap());
+        build.args(profile.ends_with("release").then_some("--release"));
+        assert!(build.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success());
+        profile.join("examples").join("merge_checkpoints")
+    })
+}
+
+fn tool(arguments: &[&str]) -> Output {
+    Command::new(program()).args(arguments).output().unwrap()
+}
+
+/// Refused with this exit code, every one of these words in the message, and no panic.
+fn refused(output: &Output, code: i32, words: &[&str]) {
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    assert!(words.iter().all(|word| text.contains(word)), "{words:?} in {text}");
+    assert!(!text.contains("panicked"), "{text}");
+}
+
+fn f32s(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+/// The bytes behind the header.
+fn data(path: &str) -> Vec<u8> {
+    let bytes = std::fs::read(path).unwrap();
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    bytes[8 + length..].to_vec()
+}
+
+#[test]
+fn the_digits_merge_to_what_is_expected() {
+    let folder = Folder::new("digits");
+    let digits = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data/digits");
+    let path = |name: &str| digits.join(name).display().to_string();
+    let (low, high, fl, fh) =
+        (path("low.safetensors"), path("high.safetensors"), path("low.fisher.safetensors"), path("high.fisher.safetensors"));
+    let out = folder.file("out");
+    let numbers = |path: &str| {
+        let bytes = std::fs::read(path).unwrap();
+        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let mut all: Vec<(String, Vec<f64>)> = Vec::new();
+        for (name, view) in file.tensors() {
+            all.push((name, view.data().chunks_exact(8).map(|chunk| f64::from_le_bytes(chunk.try_into().unwrap())).collect()));
+        }
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        all
+    };
+    let with_fisher = ["--model", &low, "--fisher", &fl, "--model", &high, "--fisher", &fh, "--out", &out, "--out-dtype", "f64"];
+    let isotropic = ["--model", &low, "--model", &high, "--out", &out, "--out-dtype", "f64"];
+    let cases: [(&str, &[&str], &[&str]); 4] = [
+        ("expected.fisher.f64.safetensors", &with_fisher, &[]),
+        ("expected.fisher_0.3_0.7.f64.safetensors", &with_fisher, &["--weight", "0.3", "--weight", "0.7"]),
+        (
+            "expected.fisher_l2_floor_target.f64.safetensors",
+            &with_fisher,
+            &["--normalize", "l2", "--floor", "1e-6", "--floor-on", "target"],
+        ),
+        ("expected.isotropic.f64.safetensors", &isotropic, &[]),
+    ];
+    for (expected, first, more) in cases {
+        let arguments: Vec<&str> = first.iter().chain(more).copied().collect();
+        let done = tool(&arguments);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        for ((name, merged), (_, expected)) in numbers(&out).iter().zip(numbers(&path(expected))) {
+            // Promise 6: eight epsilons of the largest contribution, which is below two here.
+            let worst = merged.iter().zip(&expected).fold(0.0_f64, |worst, (a, b)| worst.max((a - b).abs()));
+            assert!(worst <= 16.0 * f64::EPSILON, "{name}: {worst}");
+        }
+    }
+    assert_eq!(folder.names(), ["out"]);
+}
+
+#[test]
+fn identical_models_and_sole_models_come_back_byte_for_byte() {
+    let folder = Folder::new("identity");
+    let patterns: Vec<u8> = (0..48_u8).map(|index| if index % 2 == 1 { 0x30 + index / 4 } else { index.wrapping_mul(37) }).collect();
+    for (dtype, shape) in [("F64", "[6]"), ("F32", "[12]"), ("F16", "[24]"), ("BF16", "[24]")] {
+        let tensors = [("w", dtype, shape, patterns.clone()), ("steps", "I64", "[1]", vec![3; 8])];
+        let (a, out) = (folder.write("a", 3, &tensors), folder.file("out"));
+        let other = [("steps", "I64", "[1]", vec![3; 8]), ("w", dtype, shape, patterns.iter().map(|byte| byte / 2).collect())];
+        let b = folder.write("b", 5, &other);
+        assert!(tool(&["--model", &a, "--model", &a, "--out", &out]).status.success());
+        let both: Vec<u8> = if dtype == "F64" { data(&a) } else { [vec![3; 8], patterns.clone()].concat() };
+        assert_eq!(data(&out), both, "{dtype}");
+        assert!(tool(&["--model", &a, "--weight", "0", "--model", &b, "--weight", "1", "--out", &out]).status.success());
+        assert_eq!(data(&out), data(&b), "{dtype}");
+    }
+}
+
+#[test]
+fn disagreements_are_all_listed_and_nothing_is_left() {
+    let folder = Folder::new("faults");
+    let a = folder.write("a", 0, &[("w", "F32", "[2,3]", vec![0; 24]), ("v", "F32", "[2]", vec![0; 8]), ("u", "F32", "[1]", vec![0; 4])]);
+    let b = folder.write("b", 0, &[("w", "F32", "[3,2]", vec![0; 24]), ("u", "I32", "[1]", vec![0; 4]), ("x", "F32", "[1]", vec![0; 4])]);
+    let out = folder.file("out");
+    let output = tool(&["--model", &a, "--model", &b, "--out", &out]);
+    refused(&output, 1, &["tensor w has shape [3, 2], expected [2, 3]", "tensor v is missing", "tensor u holds I32", "tensor x", "not in"]);
+    let ones = f32s(&[1.0; 3]);
+    let model = folder.write("m", 0, &[("w", "F32", "[3]", ones.clone())]);
+    for (bad, word) in [(f32::NAN, "NaN"), (f32::INFINITY, "infinite"), (-1.0, "negative")] {
+        let fisher = folder.write("f", 0, &[("w", "F32", "[3]", f32s(&[1.0, 1.0, bad]))]);
+        let output = tool(&["--model", &model, "--fisher", &fisher, "--model", &model, "--fisher", &fisher, "--out", &out]);
+        refused(&output, 1, &["tensor w", "[2]", word]);
+    }
+    let nowhere = folder.file("no/such/folder/out");
+    refused(&tool(&["--model", &model, "--out", &nowhere]), 1, &["no/such/folder"]);
+    assert_eq!(folder.names(), ["a", "b", "f", "m"]);
+}
+
+#[test]
+fn hostile_files_are_refused() {
+    let folder = Folder::new("hostile");
+    let good = folder.write("good", 0, &[("w", "F32", "[1]", vec![0; 4])]);
+    let out = folder.file("out");
+    let tensor = |offsets: &str, shape: &str| format!("{{\"w\":{{\"dtype\":\"F32\",\"shape\":{shape},\"data_offsets\":{offsets}}}}}");
+    let cases = [
+        (tensor("[4,0]", "[1]"), 4, "before it begins"),
+        (tensor("[0,400]", "[100]"), 4, "400"),
+        (tensor("[0,4]", "[2]"), 4, "takes 8 bytes"),
+        (tensor("[0,4]", "[18446744073709551615,3]"), 4, "counted"),
+        (tensor("[0,4]", "[1]"), 9, "belong to none"),
+        (tensor("[0,4]", "[-1]"), 4, "w"),
+        (tensor("[0]", "[1]"), 4, "w"),
+        ("[]".into(), 0, "object"),
+        ("{".into(), 0, "header"),
+        (tensor("[0,4]", "[1]").replace("}}", "},\"w\":{}}"), 4, "twice"),
+        (tensor("[0,4]", "[1]").replace("}}", "},\"v\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[2,6]}}"), 6, "overlaps"),
+    ];
+    for (header, bytes, word) in cases {
+        let bad = folder.raw("bad", &header, &vec![0; bytes]);
+        refused(&tool(&["--model", &good, "--model", &bad, "--out", &out]), 1, &["bad", word]);
+    }
+    for bytes in [vec![], vec![1, 2, 3], u64::MAX.to_le_bytes().to_vec(), 50_u64.to_le_bytes().to_vec()] {
+        std::fs::write(folder.file("bad"), bytes).unwrap();
+        refused(&tool(&["--model", &folder.file("bad"), "--out", &out]), 1, &["bad"]);
+    }
+    assert_eq!(folder.names(), ["bad", "good"]);
+}
+
+#[test]
+fn wrong_calls_exit_with_two() {
+    let folder = Folder::new("calls");
+    let (a, out) = (folder.write("a", 0, &[("w", "F32", "[1]", vec![0; 4])]), folder.file("out"));
+    for more in [
+        &["--weight", "-1"][..],
+        &["--weight", "NaN"],
+        &["--weight", "0"],
+        &["--weight", "1", "--weight", "2"],
+        &["--only", "("],
+        &["--floor", "-1"],
+        &["--precision-out", &out],
+        &["--arithmetic", "f32", "--out-dtype", "f64"],
+        &["--unknown"],
+    ] {
+        let call: Vec<&str> = ["--model", &a, "--out", &out].iter().chain(more).copied().collect();
+        refused(&tool(&call), 2, &[]);
+    }
+    assert_eq!(folder.names(), ["a"]);
+}
+
+/// Shards, an output in the place of an input, parts, the precision and the report.
+#[test]
+fn shards_parts_and_reports() {
+    let folder = Folder::new("shards");
+    let (w, v) = (f32s(&[1.0, 2.0]), f32s(&[5.0]));
+    folder.write("one", 1, &[("w", "F32", "[2]", w.clone())]);
+    folder.write("two", 2, &[("v", "F32", "[1]", v.clone())]);
+    std::fs::write(folder.file("a.safetensors.index.json"), r#"{"weight_map":{"w":"one","v":"two"}}"#).unwrap();
+    let a = folder.file("a.safetensors.index.json");
+    let b = folder.write("b", 0, &[("v", "F32", "[1]", f32s(&[7.0])), ("w", "F32", "[2]", f32s(&[3.0, 4.0]))]);
+    let fa = folder.write("fa", 0, &[("w", "F32", "[2]", f32s(&[3.0, 0.0])), ("v", "F32", "[1]", f32s(&[1.0]))]);
+    let fb = folder.write("fb", 0, &[("w", "F32", "[2]", f32s(&[1.0, 0.0])), ("v", "F32", "[1]", f32s(&[1.0]))]);
+    let (precision, report) = (folder.file("p"), folder.file("r.json"));
+    let call = ["--model", &a, "--fisher", &fa, "--model", &b, "--fisher", &fb, "--out", &b, "--skip", "^v$"];
+    let output = tool(&[&call[..], &["--precision-out", &precision, "--report", &report]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(data(&b), [f32s(&[1.5, 2.0]), v].concat());
+    assert_eq!(data(&precision), f32s(&[2.0, 0.0]));
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    assert_eq!((&report["total"]["elements"], &report["total"]["no_evidence"], &report["copied"][0]), (&2.into(), &1.into(), &"v".into()));
+}
