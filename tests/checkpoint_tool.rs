@@ -1,4 +1,5 @@
 //! The tool on files: what it merges, what it refuses, and that nothing is left behind.
+#![cfg(feature = "alloc")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::path::{Path, PathBuf};

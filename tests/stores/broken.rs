@@ -4,7 +4,7 @@ use core::ops::ControlFlow;
 
 use fisher_merge::{Dtype, Error, Outcome, Role, StoreError, StoreErrorKind, StoreMerge};
 
-use crate::kit::{Kit, Random, Wrong, models};
+use crate::kit::{Kit, Random, Wrong, models, run};
 
 /// A merge of two models, one store of which is wrong: 0 and 1 are means, 2 and 3 Fishers, 4 and 5 the outputs.
 fn merged(which: usize, wrong: Wrong, lends: bool) -> Result<Outcome, Error> {
@@ -17,7 +17,7 @@ fn merged(which: usize, wrong: Wrong, lends: bool) -> Result<Outcome, Error> {
     let fishers = [kit(2, Random::fisher), kit(3, Random::fisher)];
     let (mut target, mut precision) = (kit(4, |_| 0.0), kit(5, |_| 0.0));
     let models = models::<f64>(&means, &fishers);
-    StoreMerge::new().run_many(&models, &mut target, Some(&mut precision), &mut [0.0; 6 * 50], &mut |_| ControlFlow::Continue(()))
+    run(&StoreMerge::new(), &models, &mut target, Some(&mut precision), &mut [0.0; 6 * 50], &mut |_| ControlFlow::Continue(()))
 }
 
 #[test]

@@ -4,7 +4,7 @@ use core::ops::ControlFlow;
 
 use fisher_merge::{Dtype, Element, Error, Fault, Mismatch, Model, ParameterInfo, Role, StoreMerge};
 
-use crate::kit::{Kit, Owned, Random, models};
+use crate::kit::{Kit, Owned, Random, models, run};
 
 fn kits(seed: u64) -> ([Kit; 2], [Kit; 2], Kit) {
     let mut random = Random::new(seed);
@@ -19,7 +19,7 @@ fn faults(means: &[Kit; 2], fishers: &[Kit; 2], target: &Kit) -> Vec<(usize, usi
     let driver = StoreMerge::new();
     let listed: Vec<Mismatch> = driver.mismatches(&models, target, None).collect();
     let mut out = target.clone();
-    let refused = driver.run_many(&models, &mut out, None, &mut [0.0; 500], &mut |_| ControlFlow::Continue(()));
+    let refused = run(&driver, &models, &mut out, None, &mut [0.0; 500], &mut |_| ControlFlow::Continue(()));
     match listed.first() {
         Some(&first) => assert_eq!(refused, Err(Error::Mismatch(first))),
         None => assert!(refused.is_ok()),
@@ -82,8 +82,7 @@ fn promise_09_the_outputs_of_the_precision_are_compared_too() {
     let mut precision = target.clone();
     precision.tensors[0].name = "other".into();
     let models = models::<f32>(&means, &fishers);
-    let refused =
-        StoreMerge::new().run_many(&models, &mut target, Some(&mut precision), &mut [0.0; 500], &mut |_| ControlFlow::Continue(()));
+    let refused = run(&StoreMerge::new(), &models, &mut target, Some(&mut precision), &mut [0.0; 500], &mut |_| ControlFlow::Continue(()));
     let missing = Mismatch { tensor: 0, model: 0, role: Role::PrecisionOut, fault: Fault::Missing };
     assert_eq!((refused, target.writes, precision.writes), (Err(Error::Mismatch(missing)), 0, 0));
 }
@@ -95,7 +94,7 @@ fn promise_09_weights_and_scales_are_looked_at_first() {
     let model = Model::isotropic(&means[0], 1.0_f64);
     let short = Model { precision: fisher_merge::ModelPrecision::PerTensor(&scales), ..model };
     let mut refused = |models: &[Model<'_, f64>]| {
-        StoreMerge::new().run_many(models, &mut target, None, &mut [], &mut |_| ControlFlow::Continue(())).unwrap_err()
+        run(&StoreMerge::new(), models, &mut target, None, &mut [], &mut |_| ControlFlow::Continue(())).unwrap_err()
     };
     assert_eq!(refused(&[]), Error::NoModels);
     assert_eq!(refused(&[Model { weight: 0.0, ..model }]), Error::AllWeightsZero);
@@ -118,7 +117,7 @@ fn promise_09_parts_and_integers_are_left_alone() {
     let models = models::<f32>(&means, &fishers);
     assert_eq!(driver.mismatches(&models, &target, None).count(), 0);
     let before = target.clone();
-    let outcome = driver.run_many(&models, &mut target, None, &mut [0.0; 500], &mut |_| ControlFlow::Continue(())).unwrap();
+    let outcome = run(&driver, &models, &mut target, None, &mut [0.0; 500], &mut |_| ControlFlow::Continue(())).unwrap();
     assert_eq!(outcome.summary.elements, 7);
     assert_eq!(target.finished, [1, 2, 4]);
     for untouched in [0, 3, 5] {

@@ -1,10 +1,11 @@
 //! A store for tests: owned bytes, that lends or does not, counts what is asked of it, and fails when it is told to.
 
 use core::cell::Cell;
+use core::ops::ControlFlow;
 
 use fisher_merge::{
-    AnySlice, AnySliceMut, Dtype, Element, LeBytes, Model, ParameterInfo, ParameterSource, ParameterTarget, Real, StoreError,
-    StoreErrorKind, Values, ValuesMut,
+    AnySlice, AnySliceMut, Dtype, Element, Error, LeBytes, Model, Outcome, ParameterInfo, ParameterSource, ParameterTarget, Progress, Real,
+    StoreError, StoreErrorKind, StoreMerge, Values, ValuesMut,
 };
 
 /// Numbers that a seed stands for.
@@ -197,5 +198,38 @@ impl<R: Real> ParameterTarget<R> for Kit {
     fn finish(&mut self, index: usize) -> Result<(), StoreError> {
         self.finished.push(index);
         if self.wrong == Wrong::Finish { Err(StoreError::new(StoreErrorKind::Write).with_code(9)) } else { Ok(()) }
+    }
+}
+
+/// The driver over any number of models: with an allocator by [`StoreMerge::run_many`], without by the form of a fixed number.
+#[cfg(feature = "alloc")]
+pub fn run<R: Real>(
+    driver: &StoreMerge<'_, R>,
+    models: &[Model<'_, R>],
+    target: &mut dyn ParameterTarget<R>,
+    precision: Option<&mut dyn ParameterTarget<R>>,
+    scratch: &mut [R],
+    watch: &mut dyn FnMut(&Progress<'_>) -> ControlFlow<()>,
+) -> Result<Outcome, Error> {
+    driver.run_many(models, target, precision, scratch, watch)
+}
+
+#[cfg(not(feature = "alloc"))]
+pub fn run<R: Real>(
+    driver: &StoreMerge<'_, R>,
+    models: &[Model<'_, R>],
+    target: &mut dyn ParameterTarget<R>,
+    precision: Option<&mut dyn ParameterTarget<R>>,
+    scratch: &mut [R],
+    watch: &mut dyn FnMut(&Progress<'_>) -> ControlFlow<()>,
+) -> Result<Outcome, Error> {
+    match *models {
+        [] => driver.run_watched::<0>(&[], target, precision, scratch, watch),
+        [a] => driver.run_watched(&[a], target, precision, scratch, watch),
+        [a, b] => driver.run_watched(&[a, b], target, precision, scratch, watch),
+        [a, b, c] => driver.run_watched(&[a, b, c], target, precision, scratch, watch),
+        [a, b, c, d] => driver.run_watched(&[a, b, c, d], target, precision, scratch, watch),
+        [a, b, c, d, e] => driver.run_watched(&[a, b, c, d, e], target, precision, scratch, watch),
+        _ => panic!("the tests merge at most five models, these are {}", models.len()),
     }
 }

@@ -4,7 +4,7 @@ use core::ops::ControlFlow;
 
 use fisher_merge::{BadNumbers, Conditioning, Defect, Dtype, Error, Merge, NoEvidence, Normalize, Role, StoreMerge};
 
-use crate::kit::{Kit, Owned, Random, models};
+use crate::kit::{Kit, Owned, Random, models, run};
 
 /// Two models and a target, all in f32.
 fn kits() -> ([Kit; 2], [Kit; 2], Kit) {
@@ -26,7 +26,7 @@ fn promise_12_a_bad_number_is_named_by_its_place_in_the_tensor() {
                 fishers[model].tensors[0].put(index, value);
                 let scratch = &mut vec![0.0; 5 * tile];
                 let models = models::<f64>(&means, &fishers);
-                let refused = StoreMerge::new().run_many(&models, &mut target, None, scratch, &mut |_| ControlFlow::Continue(()));
+                let refused = run(&StoreMerge::new(), &models, &mut target, None, scratch, &mut |_| ControlFlow::Continue(()));
                 assert_eq!(refused, Err(Error::BadNumber { tensor: 0, model, role: Role::Precision, index, defect }));
             }
         }
@@ -41,7 +41,7 @@ fn promise_12_what_propagates_is_counted() {
     fishers[0].tensors[4].put(0, -2.0);
     let models = models::<f64>(&means, &fishers);
     let driver = StoreMerge::new().policies(Merge::new().bad_numbers(BadNumbers::Propagate));
-    let summary = driver.run_many(&models, &mut target, None, &mut [0.0; 5 * 64], &mut |_| ControlFlow::Continue(())).unwrap().summary;
+    let summary = run(&driver, &models, &mut target, None, &mut [0.0; 5 * 64], &mut |_| ControlFlow::Continue(())).unwrap().summary;
     assert_eq!((summary.infinite, summary.nan, summary.negative), (1, 1, 1));
     assert!(target.tensors[0].numbers()[5].is_nan() && target.tensors[4].numbers()[0].is_nan());
 }

@@ -4,7 +4,7 @@ use core::ops::ControlFlow;
 
 use fisher_merge::{Conditioning, Cursor, Dtype, Floor, FloorScope, Normalize, Pass, StoreMerge, Summary};
 
-use crate::kit::{Kit, Random, SHAPES, models};
+use crate::kit::{Kit, Random, SHAPES, models, run};
 
 #[test]
 fn stopping_and_going_on_changes_no_bit() {
@@ -16,7 +16,7 @@ fn stopping_and_going_on_changes_no_bit() {
     let two = models::<f64>(&means, &fishers);
     let mut scratch = [0.0; 5 * 70];
     let (mut whole, mut heard) = (blank.clone(), Vec::new());
-    let outcome = driver.run_many(&two, &mut whole, None, &mut scratch, &mut |progress| {
+    let outcome = run(&driver, &two, &mut whole, None, &mut scratch, &mut |progress| {
         heard.push((progress.pass, progress.cursor, progress.done));
         ControlFlow::Continue(())
     });
@@ -63,7 +63,7 @@ fn stopping_before_anything_is_written_starts_again() {
     let from = Cursor { tensor: 1, offset: 0 };
     for pass in [Pass::Fisher(0), Pass::Look] {
         let driver = StoreMerge::new().conditioning(Conditioning::new().normalize(Normalize::Mean)).look_first(true).resume(from);
-        let stopped = driver.run_many(&one, &mut out, None, &mut [0.0; 3 * 9], &mut |progress| {
+        let stopped = run(&driver, &one, &mut out, None, &mut [0.0; 3 * 9], &mut |progress| {
             if progress.pass == pass { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         assert_eq!(stopped.unwrap().stopped, Some(from));

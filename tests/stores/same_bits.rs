@@ -10,7 +10,7 @@ use fisher_merge::{
     target,
 };
 
-use crate::kit::{Kit, Random, models};
+use crate::kit::{Kit, Random, models, run};
 
 /// The merge of whole slices, tensor by tensor, with the conditioning worked out by hand.
 fn whole<R: Real>(means: &[Kit], fishers: &[Kit], rule: Conditioning, policy: Merge<'_, R>, out: &mut Kit, precision: &mut Kit) -> Summary {
@@ -68,8 +68,7 @@ fn agree<R: Real>(seed: u64) {
             let driver = StoreMerge::new().policies(policy).conditioning(rule);
             let models = models::<R>(&means, &fishers);
             let mut scratch = vec![R::ZERO; tile * driver.scratch_per_element(&models, true)];
-            let outcome =
-                driver.run_many(&models, &mut out, Some(&mut precision), &mut scratch, &mut |_| ControlFlow::Continue(())).unwrap();
+            let outcome = run(&driver, &models, &mut out, Some(&mut precision), &mut scratch, &mut |_| ControlFlow::Continue(())).unwrap();
             assert_eq!((outcome.summary, outcome.stopped), (summary, None), "seed {seed}, {rule:?}, tiles of {tile}");
             assert_eq!(out.bytes(), expected.bytes(), "seed {seed}, {rule:?}, tiles of {tile}");
             assert_eq!(precision.bytes(), expected_precision.bytes(), "seed {seed}, {rule:?}, tiles of {tile}");
