@@ -127,3 +127,26 @@ pub trait ParameterTarget<R: Real>: ParameterSource<R> {
         Ok(())
     }
 }
+
+/// A store that is borrowed: how a `&dyn ParameterTarget` goes where a `&dyn ParameterSource` is asked for.
+impl<R: Real, S: ParameterSource<R> + ?Sized> ParameterSource<R> for &S {
+    fn count(&self) -> usize {
+        (**self).count()
+    }
+
+    fn info(&self, index: usize) -> Option<ParameterInfo<'_>> {
+        (**self).info(index)
+    }
+
+    fn read(&self, index: usize, offset: usize, tile: &mut [R]) -> Result<(), StoreError> {
+        (**self).read(index, offset, tile)
+    }
+
+    fn lend(&self, index: usize, offset: usize, count: usize) -> Option<AnySlice<'_>> {
+        (**self).lend(index, offset, count)
+    }
+
+    fn find(&self, name: &str, hint: usize) -> Option<usize> {
+        (**self).find(name, hint)
+    }
+}

@@ -296,11 +296,13 @@ impl<'a, R: Real> StoreMerge<'a, R> {
         if models.iter().all(|model| model.weight == R::ZERO) {
             return Err(Error::AllWeightsZero);
         }
-        self.mismatches(models, &*outputs.mean, outputs.precision_source()).next().map_or(Ok(()), |mismatch| Err(Error::Mismatch(mismatch)))
+        let (target, precision) = (&*outputs.mean, outputs.precision.as_deref());
+        let precision = precision.as_ref().map(|store| -> &dyn ParameterSource<R> { store });
+        self.mismatches(models, &target, precision).next().map_or(Ok(()), |mismatch| Err(Error::Mismatch(mismatch)))
     }
 
     /// The number of elements of a tensor, if it is merged.
-    fn merged_count(&self, target: &dyn ParameterSource<R>, tensor: usize) -> Option<usize> {
+    fn merged_count(&self, target: &(impl ParameterSource<R> + ?Sized), tensor: usize) -> Option<usize> {
         let info = target.info(tensor)?;
         let merged = matches!(info.element, Element::Number(_)) && is_selected(self.only, &info);
         info.count().filter(|_| merged)
@@ -322,9 +324,8 @@ impl<'a, R: Real> StoreMerge<'a, R> {
             let parts =
                 gather.gather(Part::NONE, |model| scales::part(self, job, (model, tensor, count), scales, &*outputs.mean, scratch))?;
             let info = outputs.mean.info(tensor);
-            let named = |store: Option<&dyn ParameterSource<R>>| store?.find(info?.name, tensor);
-            let precision = named(outputs.precision_source()).unwrap_or_default();
-            let prior = named(self.prior).unwrap_or_default();
+            let precision = outputs.precision.as_deref().and_then(|store| store.find(info?.name, tensor)).unwrap_or_default();
+            let prior = self.prior.and_then(|store| store.find(info?.name, tensor)).unwrap_or_default();
             let mut range = Range { tensor, precision, prior, offset: 0, count: 0 };
             range.offset = if tensor == self.from.tensor { self.from.offset.min(count) } else { 0 };
             let mut summary = Summary::default();

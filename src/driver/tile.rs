@@ -40,14 +40,6 @@ impl<R: Real> Outputs<'_, R> {
     pub(super) fn precision(&mut self) -> Option<&mut dyn ParameterTarget<R>> {
         shorter(&mut self.precision)
     }
-
-    /// The same, to read.
-    pub(super) fn precision_source(&self) -> Option<&dyn ParameterSource<R>> {
-        match &self.precision {
-            Some(store) => Some(&**store),
-            None => None,
-        }
-    }
 }
 
 /// A target, lent for a shorter time.
