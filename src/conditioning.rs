@@ -90,7 +90,7 @@ impl Conditioning {
         if let Some(defect) = defect(number, Role::Precision) {
             return Err(Error::BadFloor { defect });
         }
-        let mean = || statistics.mean().map_or(0.0, Magnitude::to_f64);
+        let mean = || statistics.mean().map_or(0.0, Magnitude::as_f64);
         let floor = match self.floor {
             _ if self.floor_on == FloorOn::Target && !is_target => ResolvedFloor::Value(0.0),
             Floor::None => ResolvedFloor::Value(0.0),
@@ -149,11 +149,11 @@ impl<V: Values<R> + Copy, P: Values<R> + Values<f64> + Copy, R: Real> Factor<V, 
     #[must_use]
     pub fn conditioned(self, scale: &ModelScale) -> Self {
         let floor = scale.floor(|| match self.posterior().precision() {
-            Precision::PerTensor(value) => value.to_f64(),
+            Precision::PerTensor(value) => value.as_f64(),
             Precision::Diagonal(fisher) => {
                 let mut statistics = FisherStatistics::new();
                 statistics.observe(fisher);
-                statistics.mean().map_or(0.0, Magnitude::to_f64)
+                statistics.mean().map_or(0.0, Magnitude::as_f64)
             }
         });
         self.with_scale(floor, scale.norm)

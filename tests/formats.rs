@@ -44,10 +44,10 @@ fn widening_is_exact<R: Real>() {
         for shell in Shell::available() {
             for (bits, value) in (0..=u16::MAX).zip(copied::<R>(source, 1 << 16, shell)) {
                 let one: R = source.at(usize::from(bits)).unwrap();
-                assert!(one.to_f64().to_bits() == value.to_f64().to_bits() || one.is_nan() && value.is_nan());
+                assert!(one.as_f64().to_bits() == value.as_f64().to_bits() || one.is_nan() && value.is_nan());
                 match Exact::from_pattern(format, u64::from(bits)) {
                     Some(exact) => {
-                        assert_eq!(Exact::of(value.to_f64()), exact);
+                        assert_eq!(Exact::of(value.as_f64()), exact);
                         assert_eq!(value.is_sign_negative(), bits >> 15 == 1, "{format} {bits:#x}");
                     }
                     None => {

@@ -87,7 +87,7 @@ fn the_norm_of_a_tiny_fisher() {
     assert_eq!(fisher.iter().map(|f| f * f).sum::<f32>().sqrt(), 0.0);
     let mut statistics = FisherStatistics::new();
     statistics.observe(&fisher[..]);
-    let norm = statistics.l2().unwrap().to_f64();
+    let norm = statistics.l2().unwrap().as_f64();
     assert!((norm / (2.0 * f64::from(1e-25_f32)) - 1.0).abs() < 1e-15);
 }
 
@@ -98,7 +98,7 @@ fn a_sum_that_stalls() {
     assert_eq!((1 << 24) as f32 + 1.0, (1 << 24) as f32);
     let mut statistics = FisherStatistics::new();
     (0..(1 << 13)).for_each(|_| statistics.observe(&ones[..]));
-    assert_eq!((statistics.count(), statistics.mean().unwrap().to_f64()), (1 << 25, 1.0));
+    assert_eq!((statistics.count(), statistics.mean().unwrap().as_f64()), (1 << 25, 1.0));
 }
 
 /// The ratio form changes identical models; the recurrence returns them.

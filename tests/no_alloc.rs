@@ -4,11 +4,13 @@
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::Cell;
+use core::ops::ControlFlow;
 use std::alloc::System;
 
 use fisher_merge::{
-    BadNumbers, Bf16Bits, Conditioning, Dtype, F16Bits, FisherStatistics, Floor, FloorScope, Job, LeBytes, Magnitude, Merge, NoEvidence,
-    Normalize, Posterior, Real, RunningProduct, Shell, Values, ValuesMut, from_natural, target, to_natural,
+    BadNumbers, Bf16Bits, Conditioning, Dtype, F16Bits, FisherStatistics, Floor, FloorScope, Job, LeBytes, Magnitude, Merge, Model,
+    NoEvidence, Normalize, Posterior, Progress, Real, RunningProduct, Shell, StoreMerge, Strided, StridedMut, StridedTensor,
+    StridedTensorMut, Tensor, TensorMut, Tensors, TensorsMut, Values, ValuesMut, from_natural, target, to_natural,
 };
 
 thread_local! {
@@ -160,7 +162,40 @@ fn promise_10_no_heap_under_any_view() {
         let means = each.map(|at| LeBytes::new(Dtype::F32, &byte_means[at][..]).unwrap());
         let fishers = each.map(|at| LeBytes::new(Dtype::F32, &byte_fishers[at][..]).unwrap());
         merges::<f64, _, _>(means, fishers, &mut [[0_u8; 8 * COUNT]; 2]);
-        assert!(Magnitude::new(2.0).unwrap().to_f64() == 2.0);
+        assert!(Magnitude::new(2.0).unwrap().as_f64() == 2.0);
+    });
+    assert_eq!(counted, 0);
+}
+
+/// Whole models, through every ready-made store, lent and copied, with all passes.
+#[test]
+fn promise_10_no_heap_for_stores() {
+    let (a, b) = (numbers(0), numbers(1));
+    let bytes: Vec<u8> = b.0.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let (shape, strides) = ([COUNT], [1]);
+    let (mut out, mut precision, mut turned) = ([0.0_f32; COUNT], [0.0_f64; COUNT], [0.0_f64; COUNT]);
+    let mut scratch = [0.0_f64; 6 * 7];
+    let counted = allocations(|| {
+        let mean = [Tensor::new("weight", &shape, &a.0[..]).unwrap()];
+        let fisher = [StridedTensor::new("weight", &shape, &strides, 0, &a.1[..]).unwrap()];
+        let other_mean = [Tensor::new("weight", &shape, LeBytes::new(Dtype::F32, &bytes[..]).unwrap()).unwrap()];
+        let other_fisher = [Tensor::new("weight", &shape, &b.1[..]).unwrap()];
+        let (mean, fisher, other_mean, other_fisher) = (Tensors(&mean), Strided(&fisher), Tensors(&other_mean), Tensors(&other_fisher));
+        let models = [Model::diagonal(&mean, &fisher, 0.5), Model::diagonal(&other_mean, &other_fisher, 0.5)];
+        let mut target = [TensorMut::new("weight", &shape, &mut out[..]).unwrap()];
+        let mut precision = [TensorMut::new("weight", &shape, &mut precision[..]).unwrap()];
+        let mut turned = [StridedTensorMut::new("weight", &shape, &strides, 0, &mut turned[..]).unwrap()];
+        let floor = Floor::Relative { share: 0.5, scope: FloorScope::Tensor };
+        let rule = Conditioning::new().floor(floor).normalize(Normalize::L2);
+        let driver = StoreMerge::new().conditioning(rule).look_first(true);
+        let go_on = &mut |_: &Progress<'_>| ControlFlow::Continue(());
+        let (target, precision) = (&mut TensorsMut(&mut target), &mut TensorsMut(&mut precision));
+        let outcome = driver.run_watched(&models, target, Some(precision), &mut scratch, go_on).unwrap();
+        assert_eq!(outcome.summary.elements, COUNT as u64);
+        let _ = driver.run(&models, &mut StridedMut(&mut turned), &mut scratch).unwrap();
+        let lent = [Model::isotropic(&mean, 0.5), Model::diagonal(&mean, &other_fisher, 0.5).in_place()];
+        let _ = driver.run(&lent, target, &mut scratch).unwrap();
+        assert_eq!(driver.mismatches(&models, &StridedMut(&mut []), None).count(), 4);
     });
     assert_eq!(counted, 0);
 }

@@ -206,13 +206,13 @@ fn pooling<R: Arithmetic>() {
                 let exact = Ratio::new(Exact::scaled(pooled[index].1, 0), Exact::scaled(pooled[index].0, 0)).unwrap();
                 let total: i64 = fits.iter().map(|fit| fit[index].0).sum();
                 let largest =
-                    states.iter().map(|state| Exact::of(state.1[index].abs().to_f64())).chain([Exact::of(mean as f64)]).max().unwrap();
+                    states.iter().map(|state| Exact::of(state.1[index].abs().as_f64())).chain([Exact::of(mean as f64)]).max().unwrap();
                 // CHAIN is of (Λ/Λ')²·max|μ|; multiplied out with Λ'². It has room for the rounding of the shards' means, which the
                 // product holds Λ/Λ' of.
                 let size = &Exact::scaled(total * total, 0) * &largest;
                 let bound = tolerance::CHAIN.of::<R>(shards.len() + 1, &size);
                 let den = Exact::scaled(pooled[index].0, 0);
-                let error = (&(&Exact::of(found_mean[index].to_f64()) * &den) - &exact.num).abs();
+                let error = (&(&Exact::of(found_mean[index].as_f64()) * &den) - &exact.num).abs();
                 prop_assert!(
                     &error * &den <= bound,
                     "coefficient {}: {} for {}/{}",
@@ -282,7 +282,7 @@ fn reproduces<R: Arithmetic>(expected: &str, weights: [f64; 2], fisher: bool, ru
             let bound = &tolerance::mean_bound::<R>(2, &largest_mean(&evidence), (&expected, R::DTYPE))
                 + &tolerance::half_ulp(&expected, Dtype::F64);
             assert!(
-                (&Exact::of(Real::to_f64(*found)) - &expected).abs() <= bound,
+                (&Exact::of(Real::as_f64(*found)) - &expected).abs() <= bound,
                 "{name}[{index}]: {found} for {}",
                 expected.approximate()
             );

@@ -23,7 +23,7 @@ fn run<R: Real>(mut bytes: Bytes) {
     let mut product = RunningProduct::start(&mut precision, &mut mean, NoEvidence::KeepTarget).unwrap();
     let mut taken = Vec::new();
     for (factor, model) in factors.iter().zip(&models) {
-        let kept = [product.posterior().mean()[0], state(&product)].map(|value| value.to_f64().to_bits());
+        let kept = [product.posterior().mean()[0], state(&product)].map(|value| value.as_f64().to_bits());
         let outcome = product.absorb(factor);
         match outcome {
             // A factor of weight zero is not looked at.
@@ -34,7 +34,7 @@ fn run<R: Real>(mut bytes: Bytes) {
             Err(other) => panic!("{other}"),
         }
         if outcome.is_err() {
-            assert_eq!(kept, [product.posterior().mean()[0], state(&product)].map(|value| value.to_f64().to_bits()));
+            assert_eq!(kept, [product.posterior().mean()[0], state(&product)].map(|value| value.as_f64().to_bits()));
         }
     }
     if product.absorbed() == 0 {
@@ -49,7 +49,7 @@ fn run<R: Real>(mut bytes: Bytes) {
             kept.iter().map(|(mean, fisher, weight)| Posterior::diagonal(&mean[..], &fisher[..]).unwrap().power(*weight)).collect();
         let mut merged = [R::nan()];
         let _ = Merge::new().run(&fused, &mut merged[..]).unwrap();
-        assert_eq!(merged[0].to_f64().to_bits(), product.posterior().mean()[0].to_f64().to_bits());
+        assert_eq!(merged[0].as_f64().to_bits(), product.posterior().mean()[0].as_f64().to_bits());
     }
     // What follows may be refused, and never panics or leaves a state that is no posterior.
     let _ = product.raise(bytes.weight());
@@ -62,7 +62,7 @@ fn run<R: Real>(mut bytes: Bytes) {
     let (mut other_precision, mut other_mean) = ([R::ZERO], [R::ZERO]);
     let mut other = RunningProduct::start(&mut other_precision, &mut other_mean, NoEvidence::WeightedMean).unwrap();
     other.combine(&product).unwrap();
-    assert_eq!(state(&other).to_f64().to_bits(), state(&product).to_f64().to_bits());
+    assert_eq!(state(&other).as_f64().to_bits(), state(&product).as_f64().to_bits());
 }
 
 /// The precision of a product's one element.

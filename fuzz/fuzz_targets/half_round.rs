@@ -30,8 +30,8 @@ where
             F16Bits(first).put(0, value);
             Bf16Bits(second).put(0, value);
             assert_eq!(single, [f16[index], bf16[index]]);
-            nearest(value.to_f64(), f16[index], |bits| F16Bits(&[bits][..]).at(0).unwrap(), 0x7c00);
-            nearest(value.to_f64(), bf16[index], |bits| Bf16Bits(&[bits][..]).at(0).unwrap(), 0x7f80);
+            nearest(value.as_f64(), f16[index], |bits| F16Bits(&[bits][..]).at(0).unwrap(), 0x7c00);
+            nearest(value.as_f64(), bf16[index], |bits| Bf16Bits(&[bits][..]).at(0).unwrap(), 0x7f80);
         }
     }
 }

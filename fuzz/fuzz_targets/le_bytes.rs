@@ -31,7 +31,7 @@ fn round_trip<R: Real>(view: LeBytes<&[u8]>) {
         let _ = merge.run(&one, LeBytes::new(dtype, &mut back[..]).unwrap()).unwrap();
         for (index, &number) in numbers.iter().enumerate() {
             let single: R = view.at(index).unwrap();
-            assert!(single.to_f64().to_bits() == number.to_f64().to_bits() || single.is_nan() && number.is_nan());
+            assert!(single.as_f64().to_bits() == number.as_f64().to_bits() || single.is_nan() && number.is_nan());
             let width = dtype.bytes() * index..dtype.bytes() * (index + 1);
             // A NaN may come back as another.
             assert!(single.is_nan() || back[width.clone()] == view.into_inner()[width]);

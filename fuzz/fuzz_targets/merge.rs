@@ -45,7 +45,7 @@ fn run<R: Real>(mut bytes: Bytes) {
         no_evidence += u64::from(active.iter().all(|element| element.fisher == R::ZERO));
         if active.iter().all(is_clean) {
             assert_accurate(&active, mean[index], (2 * active.len() as i64 + 4).max(8));
-            assert_eq!(mean[index].to_f64().to_bits(), again[index].to_f64().to_bits());
+            assert_eq!(mean[index].as_f64().to_bits(), again[index].as_f64().to_bits());
             assert!(precision[index].is_finite() && precision[index] >= R::ZERO);
             assert_eq!(precision[index] == R::ZERO, active.iter().all(|element| element.fisher == R::ZERO));
         } else if active.iter().any(|element| !(element.fisher >= R::ZERO && element.fisher.is_finite())) {

@@ -59,7 +59,7 @@ pub fn is_clean<R: Real>(element: &Element<R>) -> bool {
 /// Asserts promises 2 and 6 of a merged element; `bound` is in epsilons of the largest contributing mean. Nothing to assert without
 /// evidence.
 pub fn assert_accurate<R: Real>(models: &[Element<R>], merged: R, bound: i64) {
-    let exact = |value: R| Exact::of(value.to_f64());
+    let exact = |value: R| Exact::of(value.as_f64());
     let evidence: Vec<_> = models.iter().map(|m| (exact(m.weight), exact(m.fisher), exact(m.mean))).collect();
     let Some(answer) = product_mean(&evidence) else { return };
     let largest = largest_mean(&evidence).max(exact(R::MIN_NORMAL));

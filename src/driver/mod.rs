@@ -387,7 +387,7 @@ impl<'a, R: Real> StoreMerge<'a, R> {
             return Ok(lent);
         }
         let needed = self.scratch_per_element(job.models, outputs.precision.is_some());
-        let tile = scratch / needed;
+        let tile = scratch.checked_div(needed).unwrap_or_default();
         if tile == 0 { Err(Error::Scratch { needed, found: scratch }) } else { Ok(tile.min(left)) }
     }
 }

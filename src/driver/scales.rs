@@ -79,7 +79,7 @@ pub(super) fn of_model<R: Real>(
         }
     } else if let Some(ModelPrecision::PerTensor(scales)) = model.map(|model| model.precision) {
         for (tensor, &scale) in scales.iter().enumerate() {
-            repeat(&mut statistics, scale.to_f64(), rule.merged_count(target, tensor).unwrap_or_default());
+            repeat(&mut statistics, scale.as_f64(), rule.merged_count(target, tensor).unwrap_or_default());
         }
     } else if model.is_some() {
         for tensor in 0..target.count() {
@@ -111,9 +111,9 @@ pub(super) fn part<R: Real>(
             let go_on = |_| ControlFlow::Continue(());
             let _ = observe(&mut statistics, store, (part.fisher, count), scratch, (tensor, number), go_on)?;
         }
-        let own = part.scalar.to_f64();
+        let own = part.scalar.as_f64();
         part.floor = scale.floor(|| match model.fisher_store() {
-            Some(_) => statistics.mean().map_or(0.0, Magnitude::to_f64),
+            Some(_) => statistics.mean().map_or(0.0, Magnitude::as_f64),
             None => own,
         });
         part.norm = scale.norm();

@@ -7,7 +7,7 @@ use crate::scalar::Real;
 /// ```
 /// use fisher_merge::Magnitude;
 /// let norm = Magnitude::new(3.0).unwrap();
-/// assert_eq!(norm.to_f64(), 3.0);
+/// assert_eq!(norm.as_f64(), 3.0);
 /// assert!(Magnitude::new(0.0).is_none());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,7 +39,7 @@ impl Magnitude {
 
     /// The nearest `f64`: infinite or zero where its exponent field ends.
     #[must_use]
-    pub fn to_f64(self) -> f64 {
+    pub fn as_f64(self) -> f64 {
         self.mantissa.times_power_of_two(self.exponent)
     }
 }
@@ -64,7 +64,7 @@ impl<R: Real> Coefficient<R> {
     /// For a weight that is finite and not negative (any other counts as zero; the door refuses it).
     pub(crate) fn new(weight: R, norm: Magnitude) -> Self {
         let zero = Self { mantissa: R::ZERO, exponent: 0, value: R::ZERO, regular: true, least: R::ONE, greatest: R::ONE };
-        let Some(weight) = Magnitude::new(weight.to_f64()) else { return zero };
+        let Some(weight) = Magnitude::new(weight.as_f64()) else { return zero };
         // Both lie in [1, 2); rounding the quotient to R may reach 2 again, which split() normalises.
         let (mantissa, carried) = R::from_f64(weight.mantissa / norm.mantissa).split();
         let exponent = weight.exponent - norm.exponent + carried;

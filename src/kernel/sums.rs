@@ -63,8 +63,8 @@ impl LaneSum {
 /// statistics.observe(&[3.0 * tiny, 0.0][..]); // a model of two tensors
 /// statistics.observe(&[4.0 * tiny, 0.0][..]);
 /// assert_eq!(statistics.count(), 4);
-/// assert_eq!(statistics.l2().unwrap().to_f64(), 5.0 * tiny);
-/// assert_eq!(statistics.mean().unwrap().to_f64(), 1.75 * tiny);
+/// assert_eq!(statistics.l2().unwrap().as_f64(), 5.0 * tiny);
+/// assert_eq!(statistics.mean().unwrap().as_f64(), 1.75 * tiny);
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FisherStatistics {

@@ -142,7 +142,7 @@ impl Encoding for F64 {
     }
     #[inline(always)]
     fn encode<R: Real>(value: R) -> f64 {
-        value.to_f64()
+        value.as_f64()
     }
     #[inline(always)]
     fn lend<R: Real>(raw: &[f64]) -> Option<&[R]> {
@@ -170,7 +170,7 @@ impl Encoding for F32 {
     }
     #[inline(always)]
     fn encode<R: Real>(value: R) -> f32 {
-        value.to_f32()
+        value.as_f32()
     }
     #[inline(always)]
     fn lend<R: Real>(raw: &[f32]) -> Option<&[R]> {

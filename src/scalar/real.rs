@@ -59,7 +59,11 @@ pub trait Real: FloatCore + fmt::Debug + fmt::Display + fmt::LowerExp + Default 
     /// The nearest number to `value`.
     fn from_f64(value: f64) -> Self;
     /// The same number (exact).
-    fn to_f64(self) -> f64;
+    fn as_f64(self) -> f64;
+    /// The same number (exact).
+    fn from_f32(value: f32) -> Self;
+    /// The nearest `f32`, ties to even; beyond its range an infinity.
+    fn as_f32(self) -> f32;
     /// The square root, correctly rounded.
     #[must_use]
     fn sqrt(self) -> Self;
@@ -78,10 +82,6 @@ pub trait Real: FloatCore + fmt::Debug + fmt::Display + fmt::LowerExp + Default 
     fn of_f64s(values: &[f64]) -> Option<&[Self]>;
     #[doc(hidden)]
     fn of_f64s_mut(values: &mut [f64]) -> Option<&mut [Self]>;
-    #[doc(hidden)]
-    fn from_f32(value: f32) -> Self;
-    #[doc(hidden)]
-    fn to_f32(self) -> f32;
     #[doc(hidden)]
     fn to_f16_bits(self) -> u16;
     #[doc(hidden)]
@@ -120,7 +120,7 @@ impl Real for f32 {
         value as Self
     }
     #[inline(always)]
-    fn to_f64(self) -> f64 {
+    fn as_f64(self) -> f64 {
         f64::from(self)
     }
     #[inline]
@@ -157,7 +157,7 @@ impl Real for f32 {
         value
     }
     #[inline(always)]
-    fn to_f32(self) -> f32 {
+    fn as_f32(self) -> f32 {
         self
     }
     #[inline(always)]
@@ -206,7 +206,7 @@ impl Real for f64 {
         value
     }
     #[inline(always)]
-    fn to_f64(self) -> f64 {
+    fn as_f64(self) -> f64 {
         self
     }
     #[inline]
@@ -244,7 +244,7 @@ impl Real for f64 {
     }
     #[inline(always)]
     #[allow(clippy::cast_possible_truncation, reason = "rounding to nearest is what is asked for")]
-    fn to_f32(self) -> f32 {
+    fn as_f32(self) -> f32 {
         self as f32
     }
     #[inline(always)]

@@ -116,7 +116,7 @@ fn save<E: Encoding, I: Isa, R: Real>(bytes: &mut [u8], at: usize, values: &[R])
     E::encode_slice::<I, R>(values, &mut raw[..]);
     let width = E::DTYPE.bytes();
     let out = window_mut(bytes, at.saturating_mul(width), values.len().saturating_mul(width));
-    for (chunk, &raw) in out.chunks_exact_mut(width).zip(&raw) {
+    for (&raw, chunk) in raw.iter().zip(out.chunks_exact_mut(width)) {
         E::to_le(raw, chunk);
     }
 }

@@ -176,7 +176,7 @@ impl<R: Arithmetic> Case<R> {
     /// Every model's exact (λ, Λ, μ) at one element.
     pub(crate) fn evidence(&self, index: usize) -> Vec<Evidence> {
         let each =
-            |model: &Model<R>| (Exact::of(model.weight.to_f64()), model.fisher.exact(index).unwrap(), model.mean.exact(index).unwrap());
+            |model: &Model<R>| (Exact::of(model.weight.as_f64()), model.fisher.exact(index).unwrap(), model.mean.exact(index).unwrap());
         self.models.iter().map(each).collect()
     }
 }

@@ -142,7 +142,7 @@ pub(crate) const TABLE: &[&Tolerance] =
 
 /// The least positive normal number of an arithmetic.
 pub(crate) fn min_normal<R: Real>() -> Exact {
-    Exact::of(R::MIN_NORMAL.to_f64())
+    Exact::of(R::MIN_NORMAL.as_f64())
 }
 
 /// Promise 6 whole: [`MEAN`] epsilons of the largest contributing `|μ|` (or the least normal number, if that is larger), and half a unit of the result where

@@ -19,7 +19,7 @@ fn contributors<R: Arithmetic, V, P>(case: &Case<R>, rule: &Rule<R>, factors: &[
     }
     match &rule.policy {
         Policy::WeightedMean => active.iter().map(|&model| mean(model)).collect(),
-        Policy::PriorMean(prior) if active.len() > 1 => vec![Exact::of(prior[index].to_f64())],
+        Policy::PriorMean(prior) if active.len() > 1 => vec![Exact::of(prior[index].as_f64())],
         _ => vec![mean(active[0])],
     }
 }

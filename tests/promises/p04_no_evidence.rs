@@ -18,7 +18,7 @@ fn empty_elements<R: Arithmetic>(case: &Case<R>) -> Vec<usize> {
 fn obeys<R: Arithmetic>(case: &Case<R>, policy: &Policy<R>, index: usize, found: &Exact) -> bool {
     let target = case.target().mean.exact(index).unwrap();
     match policy {
-        Policy::PriorMean(prior) if case.active() > 1 => *found == Exact::of(prior[index].to_f64()),
+        Policy::PriorMean(prior) if case.active() > 1 => *found == Exact::of(prior[index].as_f64()),
         Policy::WeightedMean => {
             let votes: Vec<Evidence> =
                 case.evidence(index).into_iter().map(|(weight, _, mean)| (weight, Exact::scaled(1, 0), mean)).collect();

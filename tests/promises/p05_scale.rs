@@ -30,9 +30,9 @@ fn fishers_shifted<R: Arithmetic>(case: &Case<R>, draw: u64) -> Case<R> {
 
 fn weights_shifted<R: Arithmetic>(case: &Case<R>, draw: u64) -> Case<R> {
     let mut scaled = case.clone();
-    let by = shift(case.models.iter().map(|model| (Exact::of(model.weight.to_f64()), R::DTYPE)), draw);
+    let by = shift(case.models.iter().map(|model| (Exact::of(model.weight.as_f64()), R::DTYPE)), draw);
     for model in &mut scaled.models {
-        model.weight = R::from_pattern(Exact::of(model.weight.to_f64()).shifted(by).pattern(R::DTYPE).unwrap());
+        model.weight = R::from_pattern(Exact::of(model.weight.as_f64()).shifted(by).pattern(R::DTYPE).unwrap());
     }
     scaled
 }

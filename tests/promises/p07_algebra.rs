@@ -12,7 +12,7 @@ use crate::harness::{FEW, Lent, Rule, Storage, cases, every_storage, rules};
 type State<R> = (R, R);
 
 fn exact<R: Arithmetic>(value: R) -> Exact {
-    Exact::of(value.to_f64())
+    Exact::of(value.as_f64())
 }
 
 /// λ, Λ, μ.
@@ -51,7 +51,7 @@ fn remove<R: Arithmetic>(product: &mut RunningProduct<'_, R>, &(weight, precisio
 }
 
 fn within<R: Arithmetic>(tolerance: &Tolerance, models: usize, exact: &Ratio, (result, size): (R, &Exact)) -> Result<(), TestCaseError> {
-    let (result, bound) = (Exact::of(result.to_f64()), tolerance.of::<R>(models, size).max(tolerance::min_normal::<R>()));
+    let (result, bound) = (Exact::of(result.as_f64()), tolerance.of::<R>(models, size).max(tolerance::min_normal::<R>()));
     prop_assert!(exact.within(&result, &bound), "{:?} is exceeded: {:.3}", tolerance, exact.used(&result, &bound));
     Ok(())
 }
@@ -178,7 +178,7 @@ fn within_ratio<R: Arithmetic>(
     result: R,
     (total, largest): (&Exact, &Exact),
 ) -> Result<(), TestCaseError> {
-    let result = Exact::of(result.to_f64());
+    let result = Exact::of(result.as_f64());
     let error = (&(&result * &exact.den) - &exact.num).abs();
     let bound = &tolerance.of::<R>(models, &(total * largest)) + &(&tolerance::min_normal::<R>() * &exact.den);
     prop_assert!(error <= bound, "{:?} is exceeded: {}", tolerance, Ratio::whole(Exact::zero()).used(&error, &bound));

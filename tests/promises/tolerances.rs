@@ -93,7 +93,7 @@ fn statistics(entries: Vec<f64>, mean: bool) -> (f64, bool) {
     statistics.observe(&entries[..]);
     let found = if mean { statistics.mean() } else { statistics.l2() };
     let Some(found) = found else { return (0.0, entries.iter().all(|&entry| entry == 0.0)) };
-    let found = found.to_f64();
+    let found = found.as_f64();
     if !(f64::MIN_POSITIVE..f64::MAX).contains(&found) {
         return (0.0, true);
     }

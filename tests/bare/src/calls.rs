@@ -8,7 +8,7 @@ use fisher_merge::{
 };
 
 /// Numbers in a merge: more than a block of small targets.
-const N: usize = 40;
+pub const N: usize = 40;
 
 /// Whether every call went through and a merged value is right.
 pub fn all() -> bool {
