@@ -2,9 +2,12 @@
 #![cfg(feature = "alloc")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 /// A folder of its own for every test, removed at the end.
 struct Folder(PathBuf);
@@ -241,4 +244,78 @@ fn shards_parts_and_reports() {
     assert_eq!(data(&precision), f32s(&[2.0, 0.0]));
     let report: serde_json::Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
     assert_eq!((&report["total"]["elements"], &report["total"]["no_evidence"], &report["copied"][0]), (&2.into(), &1.into(), &"v".into()));
+}
+
+/// A tensor file of `count` numbers, written by the piece.
+fn large(folder: &Folder, name: &str, count: usize, seed: u64, sign: f32) -> String {
+    let mut state = seed;
+    let mut piece = Vec::with_capacity(1 << 22);
+    for _ in 0..1 << 20 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        piece.extend(((state >> 40) as f32 / 16_777_216.0 + 1e-3 * sign).to_le_bytes());
+    }
+    let half = count / 2;
+    let header = format!(
+        "{{\"first\":{{\"dtype\":\"F32\",\"shape\":[{half}],\"data_offsets\":[0,{}]}},\
+         \"second\":{{\"dtype\":\"F32\",\"shape\":[{half}],\"data_offsets\":[{},{}]}}}}",
+        4 * half,
+        4 * half,
+        8 * half
+    );
+    let path = folder.raw(name, &header, &[]);
+    let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+    for _ in 0..8 * half / piece.len() {
+        file.write_all(&piece).unwrap();
+    }
+    path
+}
+
+/// Seconds to read the inputs and to write and sync as many bytes as one of them has.
+fn plainly(inputs: &[String], out: &str) -> f64 {
+    let began = Instant::now();
+    let mut piece = vec![0; 1 << 20];
+    let mut files: Vec<File> = inputs.iter().map(|path| File::open(path).unwrap()).collect();
+    let mut target = File::create(out).unwrap();
+    loop {
+        let read = files.iter_mut().map(|file| file.read(&mut piece).unwrap()).last().unwrap();
+        if read == 0 {
+            break;
+        }
+        target.write_all(&piece[..read]).unwrap();
+    }
+    target.sync_all().unwrap();
+    began.elapsed().as_secs_f64()
+}
+
+/// Memory does not grow with the checkpoint, and time is that of the disk: `cargo test --release --test checkpoint_tool -- --ignored
+/// --nocapture`. Takes 6 GiB of disk; `LARGE_MIB` asks for models of another size than 1024 MiB.
+#[test]
+#[ignore = "takes gigabytes of disk"]
+#[cfg(target_os = "linux")]
+fn large_checkpoints_take_little_memory() {
+    let folder = Folder::new("large");
+    let mib: usize = std::env::var("LARGE_MIB").map_or(1024, |text| text.parse().unwrap());
+    let inputs = [("a", 1, -1.0), ("fa", 2, 1.0), ("b", 3, -1.0), ("fb", 4, 1.0)]
+        .map(|(name, seed, sign)| large(&folder, name, mib << 18, seed, sign));
+    let [a, fa, b, fb] = &inputs;
+    let out = folder.file("out");
+    for arithmetic in ["f64", "f32", "f64", "f32", "f64", "f32"] {
+        let plain = plainly(&inputs, &out);
+        std::fs::remove_file(&out).unwrap();
+        let began = Instant::now();
+        let call = ["--model", a, "--fisher", fa, "--model", b, "--fisher", fb, "--out", &out, "--arithmetic", arithmetic];
+        let mut child = Command::new(program()).args(call).stdout(Stdio::null()).spawn().unwrap();
+        let mut peak = 0;
+        while child.try_wait().unwrap().is_none() {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+            let anonymous = status.lines().find_map(|line| line.strip_prefix("RssAnon:")?.trim().strip_suffix(" kB")?.parse().ok());
+            peak = peak.max(anonymous.unwrap_or(0_u64));
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert!(child.wait().unwrap().success());
+        let seconds = began.elapsed().as_secs_f64();
+        std::fs::remove_file(&out).unwrap();
+        println!("{mib} MiB, {arithmetic}: {:.2} x of plain reading and writing ({plain:.2} s), RssAnon {peak} KiB", seconds / plain);
+        assert!(peak < 64 << 10);
+    }
 }

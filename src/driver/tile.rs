@@ -214,6 +214,7 @@ macro_rules! typed {
     )*};
 }
 typed! {
+    &'a [f64], F64, |values| values;
     &'a [f32], F32, |values| values;
     F16Bits<&'a [u16]>, F16, |bits| F16Bits(bits);
     Bf16Bits<&'a [u16]>, Bf16, |bits| Bf16Bits(bits);
@@ -232,6 +233,9 @@ fn merged<G: Gather, R: Real>(
     // Where memory is for programs scarce as well, one body has to do.
     if cfg!(target_pointer_width = "64") {
         match mean {
+            AnySliceMut::F64(out) if R::DTYPE == Dtype::F64 && are::<&[f64], R>(factors) => {
+                return run_typed::<G, &[f64], R, _>(gather, merge, factors, out, precision);
+            }
             AnySliceMut::F32(out) if are::<&[f32], R>(factors) => {
                 return run_typed::<G, &[f32], R, _>(gather, merge, factors, out, precision);
             }

@@ -2,10 +2,11 @@
 
 use super::bits::{Bf16Bits, F16Bits};
 use super::bytes::LeBytes;
-use super::sealed::{Load, Save};
+use super::sealed::{Load, Save, fill, store};
 use super::{BLOCK, Stored};
+use crate::error::Error;
 use crate::scalar::encoding::{Encoding, F32};
-use crate::scalar::isa::{Isa, Portable};
+use crate::scalar::isa::Isa;
 use crate::scalar::{Dtype, Real};
 
 /// A slice of numbers of any storage type. Made by `From` of a slice or a view, so that models of different types can stand in one call.
@@ -91,7 +92,45 @@ macro_rules! with_view {
     };
 }
 
+/// Bytes as a slice of the numbers they are, where address and byte order allow that.
+#[cfg(feature = "bytemuck")]
+macro_rules! typed_bytes {
+    ($name:ident, $dtype:expr, $cast:ident, $bytes:expr) => {
+        if cfg!(target_endian = "little") {
+            match $dtype {
+                Dtype::F64 => bytemuck::$cast($bytes).ok().map($name::F64),
+                Dtype::F32 => bytemuck::$cast($bytes).ok().map($name::F32),
+                Dtype::F16 => bytemuck::$cast($bytes).ok().map($name::F16),
+                Dtype::Bf16 => bytemuck::$cast($bytes).ok().map($name::Bf16),
+            }
+        } else {
+            None
+        }
+    };
+}
+
 impl<'a> AnySlice<'a> {
+    /// Little-endian bytes, for instance of a file. With the `bytemuck` feature they are a typed slice where address and byte order allow
+    /// that, which is faster and changes no number.
+    ///
+    /// # Errors
+    /// [`Error::RaggedBytes`] if the bytes are not a whole number of numbers.
+    ///
+    /// ```
+    /// use fisher_merge::{AnySlice, Dtype, Values};
+    /// let value: Option<f32> = AnySlice::of_bytes(Dtype::F32, &[0, 0, 128, 63])?.at(0);
+    /// assert_eq!(value, Some(1.0));
+    /// # Ok::<(), fisher_merge::Error>(())
+    /// ```
+    pub fn of_bytes(dtype: Dtype, bytes: &'a [u8]) -> Result<Self, Error> {
+        let view = LeBytes::new(dtype, bytes)?;
+        #[cfg(feature = "bytemuck")]
+        if let Some(typed) = typed_bytes!(Self, dtype, try_cast_slice, bytes) {
+            return Ok(typed);
+        }
+        Ok(Self::Le(view))
+    }
+
     /// The numbers `at .. at + n`; `None` if they are not all there.
     #[must_use]
     pub fn range(self, at: usize, n: usize) -> Option<Self> {
@@ -108,18 +147,25 @@ impl<'a> AnySlice<'a> {
     /// Reads the numbers `at .. at + tile.len()`; `None`, with nothing read, if they are not all there.
     pub fn read<R: Real>(self, at: usize, tile: &mut [R]) -> Option<()> {
         let source = self.range(at, tile.len())?;
-        for (k, out) in tile.chunks_mut(BLOCK).enumerate() {
-            let mut buffer = [R::ZERO; BLOCK];
-            let block = source.block::<Portable, R>(k * BLOCK, out.len(), &mut buffer);
-            for (out, &value) in out.iter_mut().zip(block) {
-                *out = value;
-            }
-        }
+        with_view!(source, AnySlice, |view| fill(&view, 0, tile));
         Some(())
     }
 }
 
 impl<'a> AnySliceMut<'a> {
+    /// [`AnySlice::of_bytes`], to write to.
+    ///
+    /// # Errors
+    /// As [`AnySlice::of_bytes`].
+    pub fn of_bytes(dtype: Dtype, bytes: &'a mut [u8]) -> Result<Self, Error> {
+        #[cfg(feature = "bytemuck")]
+        if cfg!(target_endian = "little") && bytes.as_ptr().align_offset(dtype.bytes()) == 0 {
+            let found = bytes.len();
+            return typed_bytes!(Self, dtype, try_cast_slice_mut, bytes).ok_or(Error::RaggedBytes { dtype, found });
+        }
+        Ok(Self::Le(LeBytes::new(dtype, bytes)?))
+    }
+
     /// The same slice, lent for a shorter time.
     #[must_use]
     pub fn reborrow(&mut self) -> AnySliceMut<'_> {
@@ -159,14 +205,8 @@ impl<'a> AnySliceMut<'a> {
 
     /// Writes the numbers `at .. at + tile.len()`, each rounded once; `None`, with nothing written, if there is not room for all.
     pub fn write<R: Real>(&mut self, at: usize, tile: &[R]) -> Option<()> {
-        let mut target = self.reborrow().range(at, tile.len())?;
-        for (k, block) in tile.chunks(BLOCK).enumerate() {
-            let mut buffer = [R::ZERO; BLOCK];
-            for (out, &value) in target.block_mut(k * BLOCK, block.len(), &mut buffer).iter_mut().zip(block) {
-                *out = value;
-            }
-            target.commit::<Portable, R>(k * BLOCK, block);
-        }
+        let target = self.reborrow().range(at, tile.len())?;
+        with_view!(target, AnySliceMut, |view| store(&mut { view }, 0, tile));
         Some(())
     }
 }

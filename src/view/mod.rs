@@ -101,6 +101,30 @@ pub(crate) mod sealed {
         }
     }
 
+    /// Reads the numbers from `at` on, as many as are asked for and there.
+    #[inline(always)]
+    pub(crate) fn fill<V: Load, R: Real>(view: &V, at: usize, out: &mut [R]) {
+        if let Some(raw) = view.patterns(at, out.len()) {
+            return V::Encoding::decode_slice::<Portable, R>(raw, out);
+        }
+        let mut buffer = [R::ZERO; BLOCK];
+        for (k, out) in out.chunks_mut(BLOCK).enumerate() {
+            let block = view.block::<Portable, R>(at.saturating_add(k * BLOCK), out.len(), &mut buffer);
+            out.iter_mut().zip(block).for_each(|(out, &value)| *out = value);
+        }
+    }
+
+    /// Stores numbers from `at` on, as many as there is room for.
+    #[inline(always)]
+    pub(crate) fn store<V: Save, R: Real>(view: &mut V, at: usize, values: &[R]) {
+        if let Some(raw) = view.patterns_mut(at, values.len()) {
+            return V::Encoding::encode_slice::<Portable, R>(values, raw);
+        }
+        for (k, block) in values.chunks(BLOCK).enumerate() {
+            view.commit::<Portable, R>(at.saturating_add(k * BLOCK), block);
+        }
+    }
+
     /// Writing: fill what [`block_mut`](Save::block_mut) lends, then [`commit`](Save::commit) it.
     pub trait Save: Stored {
         /// How a number is stored.

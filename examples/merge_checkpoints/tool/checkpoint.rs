@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use fisher_merge::{AnySlice, Dtype, Element, LeBytes, ParameterInfo, ParameterSource, Real, StoreError, StoreErrorKind};
+use fisher_merge::{AnySlice, Dtype, Element, ParameterInfo, ParameterSource, Real, StoreError, StoreErrorKind};
 
 use super::header::{self, Entry, Header, PREFIX};
 
@@ -209,8 +209,7 @@ impl<R: Real> ParameterSource<R> for Checkpoint {
         let mut buffer = self.buffer.borrow_mut();
         let dtype = self.range(index, offset, &mut buffer, tile.len()).map_err(|error| store_error(StoreErrorKind::Read, &error))?;
         let unsupported = StoreError::new(StoreErrorKind::Unsupported);
-        let bytes = LeBytes::new(dtype, &buffer[..]).map_err(|_| unsupported)?;
-        AnySlice::from(bytes).read(0, tile).ok_or(unsupported)
+        AnySlice::of_bytes(dtype, &buffer).map_err(|_| unsupported)?.read(0, tile).ok_or(unsupported)
     }
 
     fn find(&self, name: &str, _: usize) -> Option<usize> {

@@ -5,8 +5,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use fisher_merge::{Dtype, Error, Model, ParameterInfo, ParameterSource, ParameterTarget, Pass, Progress, Real, Role, StoreMerge};
-use indicatif::{ProgressBar, ProgressStyle};
+use fisher_merge::{Dtype, Error, Model, ParameterInfo, ParameterSource, ParameterTarget, Pass, Real, Role, StoreMerge};
 use serde_json::json;
 
 use super::Failure;
@@ -15,6 +14,7 @@ use super::checkpoint::{Checkpoint, number};
 use super::explain::Files;
 use super::header::Entry;
 use super::output::{Output, publish, stored};
+use super::progress::Bar;
 use super::report::Report;
 
 /// Elements of a tile: with the buffers of the files it stays in the cache.
@@ -86,19 +86,20 @@ fn merge<R: Real>(arguments: &Arguments, inputs: &Inputs) -> Result<(), Failure>
     compare(&rule, &models, target, &files)?;
 
     let mut outputs = Outputs::create(arguments, target).map_err(Failure::input)?;
-    let bar = progress_bar(inputs.bytes());
+    let merged = target.entries().filter(|entry| number(&entry.dtype).is_some() && arguments.selects(&entry.name));
+    let mut bar = Bar::new(merged.map(|entry| entry.shape.iter().product::<usize>() as u64).sum());
     let mut report = Report::default();
     copy(arguments, target, &outputs.mean, &mut report).map_err(Failure::input)?;
     let mut scratch = vec![R::ZERO; TILE * rule.scratch_per_element(&models, outputs.precision.is_some())];
     let precision = outputs.precision.as_mut().map(|output| -> &mut dyn ParameterTarget<R> { output });
     let merged = rule.run_many(&models, &mut outputs.mean, precision, &mut scratch, &mut |progress| {
-        follow(&bar, progress, models.len());
+        bar.follow(progress);
         if progress.done && progress.pass == Pass::Merge {
             report.merged(progress.info.name, &progress.summary);
         }
         ControlFlow::Continue(())
     });
-    bar.finish_and_clear();
+    bar.finish();
     if let Err(error) = merged {
         return Err(failure(error, inputs, &mut outputs, &files));
     }
@@ -192,29 +193,6 @@ fn copy(arguments: &Arguments, target: &Checkpoint, output: &Output, report: &mu
         report.copied(&entry.name);
     }
     Ok(())
-}
-
-/// A bar on a terminal, nothing elsewhere (indicatif hides what goes to a pipe).
-fn progress_bar(bytes: u64) -> ProgressBar {
-    let bar = ProgressBar::new(bytes);
-    if let Ok(style) = ProgressStyle::with_template("{msg:24!} {bar:30} {percent:>3} % {eta:>4}") {
-        bar.set_style(style);
-    }
-    bar
-}
-
-/// Moves the bar: tensors by their number, since a tile's bytes are not known here.
-fn follow(bar: &ProgressBar, progress: &Progress<'_>, models: usize) {
-    let what = match progress.pass {
-        Pass::Fisher(model) => format!("Fisher {} of {models}", model + 1),
-        Pass::Look => "looking".into(),
-        _ => progress.info.name.to_string(),
-    };
-    bar.set_message(what);
-    if progress.done && progress.pass == Pass::Merge {
-        let elements = progress.info.count().unwrap_or_default();
-        bar.inc(elements as u64);
-    }
 }
 
 /// An error of the library, with what the files know of it.

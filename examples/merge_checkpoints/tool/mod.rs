@@ -16,6 +16,7 @@ mod explain;
 mod header;
 mod merge;
 mod output;
+mod progress;
 mod report;
 
 use std::process::ExitCode;

@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use fisher_merge::{AnySliceMut, Dtype, LeBytes, ParameterInfo, ParameterSource, ParameterTarget, Real, StoreError, StoreErrorKind};
+use fisher_merge::{AnySliceMut, Dtype, ParameterInfo, ParameterSource, ParameterTarget, Real, StoreError, StoreErrorKind};
 use serde_json::{Map, Value, json};
 
 use super::checkpoint::{info, number, store_error};
@@ -199,8 +199,8 @@ impl<R: Real> ParameterTarget<R> for Output {
         let at = self.data + entry.begin + (offset * dtype.bytes()) as u64;
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.resize(tile.len() * dtype.bytes(), 0);
-        let bytes = LeBytes::new(dtype, &mut buffer[..]).map_err(|_| unsupported)?;
-        AnySliceMut::from(bytes).write(0, tile).ok_or(unsupported)?;
+        let mut numbers = AnySliceMut::of_bytes(dtype, &mut buffer).map_err(|_| unsupported)?;
+        numbers.write(0, tile).ok_or(unsupported)?;
         let written = write_at(&self.draft.file, &buffer, at);
         self.buffer = buffer;
         written.map_err(|error| {
