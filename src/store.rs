@@ -46,36 +46,8 @@ impl ParameterInfo<'_> {
     }
 }
 
-/// A model (its means, or its Fisher) that can be read by range, in the arithmetic type `R`. Object safe; tensors go by their number.
-///
-/// ```
-/// use fisher_merge::{Element, Dtype, ParameterInfo, ParameterSource, Real, StoreError, StoreErrorKind};
-/// use std::sync::RwLock;
-///
-/// /// A framework's tensors: values behind a lock, copied out by range.
-/// struct Framework(Vec<(String, Vec<usize>, RwLock<Vec<f32>>)>);
-///
-/// impl<R: Real> ParameterSource<R> for Framework {
-///     fn count(&self) -> usize {
-///         self.0.len()
-///     }
-///     fn info(&self, index: usize) -> Option<ParameterInfo<'_>> {
-///         let (name, shape, _) = self.0.get(index)?;
-///         Some(ParameterInfo { name, shape, element: Element::Number(Dtype::F32) })
-///     }
-///     fn read(&self, index: usize, offset: usize, tile: &mut [R]) -> Result<(), StoreError> {
-///         let values = self.0[index].2.read().map_err(|_| StoreError::new(StoreErrorKind::Read))?;
-///         tile.iter_mut().zip(&values[offset..]).for_each(|(out, &value)| *out = R::from_f64(value.into()));
-///         Ok(())
-///     }
-/// }
-///
-/// let store = Framework(vec![("bias".into(), vec![2], RwLock::new(vec![1.0, 2.0]))]);
-/// let mut tile = [0.0_f64; 1];
-/// store.read(0, 1, &mut tile)?;
-/// assert_eq!(tile, [2.0]);
-/// # Ok::<(), StoreError>(())
-/// ```
+/// A model (its means, or its Fisher) that can be read by range, in the arithmetic type `R`. Object safe; tensors go by their number. Three
+/// methods are a store; [`ParameterTarget`] shows one that is merged.
 pub trait ParameterSource<R: Real> {
     /// How many tensors there are.
     fn count(&self) -> usize;
@@ -104,6 +76,53 @@ pub trait ParameterSource<R: Real> {
 }
 
 /// A model that can be written by range as well. Every range is read, from all stores, before it is written.
+///
+/// A store of a made-up framework, whole, and a merge of two of its models into the first:
+///
+/// ```
+/// use fisher_merge::{
+///     Dtype, Element, Model, ModelPrecision, ParameterInfo, ParameterSource, ParameterTarget, Real, StoreError, StoreErrorKind, StoreMerge,
+/// };
+/// use std::sync::RwLock;
+///
+/// /// Values behind a lock, copied in and out by range.
+/// struct Parameter { name: String, shape: Vec<usize>, values: RwLock<Vec<f32>> }
+/// struct Network(Vec<Parameter>);
+///
+/// impl<R: Real> ParameterSource<R> for Network {
+///     fn count(&self) -> usize {
+///         self.0.len()
+///     }
+///     fn info(&self, index: usize) -> Option<ParameterInfo<'_>> {
+///         let Parameter { name, shape, .. } = self.0.get(index)?;
+///         Some(ParameterInfo { name, shape, element: Element::Number(Dtype::F32) })
+///     }
+///     fn read(&self, index: usize, offset: usize, tile: &mut [R]) -> Result<(), StoreError> {
+///         let values = self.0[index].values.read().map_err(|_| StoreError::new(StoreErrorKind::Read))?;
+///         tile.iter_mut().zip(&values[offset..]).for_each(|(out, &value)| *out = R::from_f32(value));
+///         Ok(())
+///     }
+/// }
+///
+/// impl<R: Real> ParameterTarget<R> for Network {
+///     fn write(&mut self, index: usize, offset: usize, tile: &[R]) -> Result<(), StoreError> {
+///         let mut values = self.0[index].values.write().map_err(|_| StoreError::new(StoreErrorKind::Write))?;
+///         values[offset..].iter_mut().zip(tile).for_each(|(out, value)| *out = value.as_f32());
+///         Ok(())
+///     }
+/// }
+///
+/// let network = |values: [f32; 2]| Network(vec![Parameter { name: "bias".into(), shape: vec![2], values: RwLock::new(values.into()) }]);
+/// let (mut a, fisher_a) = (network([1.0, 7.0]), network([3.0, 0.0]));
+/// let (b, fisher_b) = (network([2.0, 9.0]), network([1.0, 0.0]));
+/// // The first model's means are read from the target, where the merge goes.
+/// let models = [Model::in_place(ModelPrecision::Diagonal(&fisher_a), 0.5_f64), Model::diagonal(&b, &fisher_b, 0.5)];
+/// let mut scratch = vec![0.0; 1024 * StoreMerge::new().scratch_per_element(&models, false)];
+/// let outcome = StoreMerge::new().run(&models, &mut a, &mut scratch)?;
+/// assert_eq!(*a.0[0].values.read().unwrap(), [1.25, 7.0]);
+/// assert_eq!(outcome.summary.no_evidence, 1);
+/// # Ok::<(), fisher_merge::Error>(())
+/// ```
 pub trait ParameterTarget<R: Real>: ParameterSource<R> {
     /// Stores `tile` as the elements `offset .. offset + tile.len()`, each number rounded once to the tensor's type.
     ///

@@ -9,6 +9,8 @@ use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use fisher_merge::{Dtype, LeBytes, Merge, Posterior, ValuesMut};
+
 /// A folder of its own for every test, removed at the end.
 struct Folder(PathBuf);
 
@@ -244,6 +246,48 @@ fn shards_parts_and_reports() {
     assert_eq!(data(&precision), f32s(&[2.0, 0.0]));
     let report: serde_json::Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
     assert_eq!((&report["total"]["elements"], &report["total"]["no_evidence"], &report["copied"][0]), (&2.into(), &1.into(), &"v".into()));
+}
+
+/// One to sixteen models, every type, data at every offset, extreme Fishers: the bits and counts of the library over the same slices.
+#[test]
+fn any_number_of_models_at_any_offset() {
+    let folder = Folder::new("many");
+    let (out, report) = (folder.file("out"), folder.file("r.json"));
+    for case in 0..16_usize {
+        let (count, dtype) = (case + 1, [Dtype::F32, Dtype::F16, Dtype::Bf16, Dtype::F64][case % 4]);
+        let name = ["F32", "F16", "BF16", "F64"][case % 4];
+        let mean = |model: usize, index: usize| (((model * 31 + index * 17 + case) % 61) as f64 - 30.0) / 16.0;
+        let fisher = |model: usize, index: usize| [0.0, 1e-45, 3e38, 1.0, 0.25][(model * 3 + index * 7 + index * index) % 5] as f32;
+        let stored = |model| {
+            let mut bytes = vec![0; 40 * dtype.bytes()];
+            let mut view = LeBytes::new(dtype, &mut bytes[..]).unwrap();
+            (0..40).for_each(|index| view.put(index, mean(model, index)));
+            bytes
+        };
+        let means: Vec<Vec<u8>> = (0..count).map(stored).collect();
+        let fishers: Vec<Vec<f32>> =
+            (0..count).map(|model| (0..40).map(|index| if index < 2 { 0.0 } else { fisher(model, index) }).collect()).collect();
+        let mut call = vec!["--out".to_string(), out.clone(), "--report".into(), report.clone()];
+        for model in 0..count {
+            let shape = "[5,8]";
+            let a = folder.write(&format!("m{model}"), model + case, &[("w", name, shape, means[model].clone())]);
+            let b = folder.write(&format!("f{model}"), model * 3, &[("w", "F32", shape, f32s(&fishers[model]))]);
+            call.extend(["--model".into(), a, "--fisher".into(), b]);
+        }
+        let output = tool(&call.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+        let bytes: Vec<Vec<u8>> = fishers.iter().map(|fisher| f32s(fisher)).collect();
+        let view = |dtype, bytes| LeBytes::new(dtype, bytes).unwrap();
+        let factor = |model: usize| Posterior::diagonal(view(dtype, &means[model][..]), view(Dtype::F32, &bytes[model][..]));
+        let factors: Vec<_> = (0..count).map(|model| factor(model).unwrap().power(1.0 / count as f64)).collect();
+        let mut expected = vec![0; 40 * dtype.bytes()];
+        let summary = Merge::new().run(&factors, LeBytes::new(dtype, &mut expected[..]).unwrap()).unwrap();
+        assert_eq!(data(&out), expected, "{count} models of {name}");
+        let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&report).unwrap()).unwrap();
+        assert_eq!(report["total"]["no_evidence"], summary.no_evidence);
+        assert!(summary.no_evidence >= 2);
+    }
 }
 
 /// A tensor file of `count` numbers, written by the piece.

@@ -9,8 +9,8 @@ use std::alloc::System;
 
 use fisher_merge::{
     BadNumbers, Bf16Bits, Conditioning, Dtype, F16Bits, FisherStatistics, Floor, FloorScope, Job, LeBytes, Magnitude, Merge, Model,
-    NoEvidence, Normalize, Posterior, Progress, Real, RunningProduct, Shell, StoreMerge, Strided, StridedMut, StridedTensor,
-    StridedTensorMut, Tensor, TensorMut, Tensors, TensorsMut, Values, ValuesMut, from_natural, target, to_natural,
+    ModelPrecision, NoEvidence, Normalize, Posterior, Progress, Real, RunningProduct, Shell, StoreMerge, Strided, StridedMut,
+    StridedTensor, StridedTensorMut, Tensor, TensorMut, Tensors, TensorsMut, Values, ValuesMut, from_natural, target, to_natural,
 };
 
 thread_local! {
@@ -193,7 +193,7 @@ fn promise_10_no_heap_for_stores() {
         let outcome = driver.run_watched(&models, target, Some(precision), &mut scratch, go_on).unwrap();
         assert_eq!(outcome.summary.elements, COUNT as u64);
         let _ = driver.run(&models, &mut StridedMut(&mut turned), &mut scratch).unwrap();
-        let lent = [Model::isotropic(&mean, 0.5), Model::diagonal(&mean, &other_fisher, 0.5).in_place()];
+        let lent = [Model::isotropic(&mean, 0.5), Model::in_place(ModelPrecision::Diagonal(&other_fisher), 0.5)];
         let _ = driver.run(&lent, target, &mut scratch).unwrap();
         assert_eq!(driver.mismatches(&models, &StridedMut(&mut []), None).count(), 4);
     });

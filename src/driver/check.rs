@@ -60,7 +60,8 @@ impl<'s, R: Real> Mismatches<'s, R> {
         } else {
             let own = tensor - targets;
             let info = side.store.info(own).filter(|info| is_selected(self.only, info))?;
-            let twice = (0..own).any(|earlier| side.store.info(earlier).is_some_and(|other| other.name == info.name));
+            // From the front, a name that stands twice is found at its first place.
+            let twice = side.store.find(info.name, 0) != Some(own);
             let extra = self.target.find(info.name, own).is_none();
             [twice.then_some(Fault::Duplicate), (extra && !twice).then_some(Fault::Extra)].map(|fault| (own, fault))
         };

@@ -49,10 +49,10 @@ impl<'a, R: Real> Model<'a, R> {
         Self { mean: ModelMean::Store(mean), precision: ModelPrecision::Isotropic, weight }
     }
 
-    /// The same model with its means in the target.
+    /// A model whose means are those in the target, where the merge will be.
     #[must_use]
-    pub fn in_place(self) -> Self {
-        Self { mean: ModelMean::InPlace, ..self }
+    pub const fn in_place(precision: ModelPrecision<'a, R>, weight: R) -> Self {
+        Self { mean: ModelMean::InPlace, precision, weight }
     }
 
     pub(super) fn mean_store(&self) -> Option<&'a dyn ParameterSource<R>> {

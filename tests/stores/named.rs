@@ -2,7 +2,7 @@
 
 use core::ops::ControlFlow;
 
-use fisher_merge::{BadNumbers, Conditioning, Defect, Dtype, Error, Merge, NoEvidence, Normalize, Role, StoreMerge};
+use fisher_merge::{BadNumbers, Conditioning, Defect, Dtype, Error, Merge, Model, NoEvidence, Normalize, Role, StoreMerge};
 
 use crate::kit::{Kit, Owned, Random, models, run};
 
@@ -54,7 +54,7 @@ fn promise_12_a_refusal_leaves_what_is_in_place_as_it_was() {
     let [first, second] = models::<f64>(&means, &fishers)[..] else { unreachable!("there are two") };
     for driver in [StoreMerge::new(), StoreMerge::new().conditioning(Conditioning::new().normalize(Normalize::L2))] {
         let mut in_place = means[0].clone();
-        let refused = driver.run(&[first.in_place(), second], &mut in_place, &mut [0.0; 5 * 50]);
+        let refused = driver.run(&[Model::in_place(first.precision, first.weight), second], &mut in_place, &mut [0.0; 5 * 50]);
         assert!(matches!(refused, Err(Error::BadNumber { tensor: 4, model: 1, index: 5, .. })));
         assert_eq!((in_place.bytes(), in_place.writes), (means[0].bytes(), 0));
         let mut looked_at = target.clone();
@@ -73,7 +73,11 @@ fn promise_12_without_evidence_is_refused_in_place_too() {
     let [first, second] = models::<f64>(&means, &fishers)[..] else { unreachable!("there are two") };
     let policies = Merge::new().no_evidence(NoEvidence::Error).bad_numbers(BadNumbers::Propagate);
     let mut in_place = means[0].clone();
-    let refused = StoreMerge::new().policies(policies).run(&[first.in_place(), second], &mut in_place, &mut [0.0; 5 * 50]);
+    let refused = StoreMerge::new().policies(policies).run(
+        &[Model::in_place(first.precision, first.weight), second],
+        &mut in_place,
+        &mut [0.0; 5 * 50],
+    );
     assert_eq!(refused, Err(Error::NoEvidence { tensor: 3, index: 299 }));
     assert_eq!(in_place.bytes(), means[0].bytes());
 }

@@ -2,7 +2,7 @@
 
 use core::ops::ControlFlow;
 
-use fisher_merge::{Conditioning, Cursor, Dtype, Floor, FloorScope, Normalize, Pass, StoreMerge, Summary};
+use fisher_merge::{Conditioning, Cursor, Dtype, Floor, FloorScope, Model, Normalize, Pass, StoreMerge, Summary};
 
 use crate::kit::{Kit, Random, SHAPES, models, run};
 
@@ -27,7 +27,7 @@ fn stopping_and_going_on_changes_no_bit() {
 
     for stop in 0..merging.len() {
         for in_place in [false, true] {
-            let first = if in_place { two[0].in_place() } else { two[0] };
+            let first = if in_place { Model::in_place(two[0].precision, two[0].weight) } else { two[0] };
             let mut target = if in_place { means[0].clone() } else { blank.clone() };
             let expected = {
                 let mut expected = target.clone();

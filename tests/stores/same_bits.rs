@@ -122,7 +122,8 @@ fn promise_08_in_place_is_out_of_place() {
         let outcome = StoreMerge::new().run(&[first, second], &mut expected, &mut scratch).unwrap();
         for lends in [false, true] {
             let mut out = means[0].clone().lending(lends);
-            let in_place = StoreMerge::new().run(&[first.in_place(), second], &mut out, &mut scratch).unwrap();
+            let in_place =
+                StoreMerge::new().run(&[Model::in_place(first.precision, first.weight), second], &mut out, &mut scratch).unwrap();
             assert_eq!((out.bytes(), in_place), (expected.bytes(), outcome));
         }
     }

@@ -60,7 +60,7 @@ fn copied<R: Real>([a, f, b, g]: &[Flash; 4]) -> Result<f32, Error> {
     let rule = Conditioning::new().floor(floor).floor_on(FloorOn::All).normalize(black_box(Normalize::L2));
     let only = |info: &ParameterInfo<'_>| info.shape.len() == black_box(2);
     let driver = StoreMerge::new().conditioning(rule).look_first(true).prior_mean(a).only(&only);
-    let in_place = [models[0].in_place(), models[1]];
+    let in_place = [Model::in_place(models[0].precision, models[0].weight), models[1]];
     let mut tiles = 0;
     let _ = driver.run_watched(&in_place, &mut target, Some(&mut precision), &mut scratch, &mut |_| {
         tiles += 1;
