@@ -3,11 +3,13 @@
 //! Numbers that a policy decides about (no evidence, NaN) are errors only where that policy says so. Nothing here owns memory; names
 //! belong to stores, so a tensor and a model go by their numbers.
 
+mod fisher;
 mod mismatch;
 mod store;
 
 use core::fmt;
 
+pub use fisher::{Estimator, FisherFault};
 pub use mismatch::{Fault, Mismatch};
 pub use store::{StoreError, StoreErrorKind};
 
@@ -29,6 +31,8 @@ pub enum Role {
     MeanOut,
     /// The merged precisions.
     PrecisionOut,
+    /// A gradient.
+    Gradient,
 }
 
 impl fmt::Display for Role {
@@ -40,6 +44,7 @@ impl fmt::Display for Role {
             Self::PriorMean => "prior mean",
             Self::MeanOut => "merged mean",
             Self::PrecisionOut => "merged precision",
+            Self::Gradient => "gradient",
         })
     }
 }
@@ -187,6 +192,14 @@ pub enum Error {
         /// How many there are.
         found: usize,
     },
+    /// A call of a Fisher accumulator. Codes 32 to 48.
+    Fisher(FisherFault),
+}
+
+impl From<FisherFault> for Error {
+    fn from(fault: FisherFault) -> Self {
+        Self::Fisher(fault)
+    }
 }
 
 impl Error {
@@ -222,6 +235,7 @@ impl Error {
             Self::Mismatch(_) => 15,
             Self::Store { .. } => 16,
             Self::Scratch { .. } => 17,
+            Self::Fisher(fault) => fault.code(),
         }
     }
 }
@@ -257,6 +271,7 @@ impl fmt::Display for Error {
             Self::Overlap => f.write_str("strides let two elements of a target share a place"),
             Self::Mismatch(mismatch) => mismatch.fmt(f),
             Self::Store { tensor, model, role, error } => write!(f, "tensor {tensor}, model {model}: {role}: {error}"),
+            Self::Fisher(fault) => fault.fmt(f),
             Self::Scratch { needed, found } => write!(f, "the scratch holds {found} numbers, expected at least {needed}"),
         }
     }

@@ -111,6 +111,7 @@ mod conditioning;
 mod door;
 mod driver;
 mod error;
+mod fisher;
 mod gaussian;
 mod kernel;
 mod merge;
@@ -125,7 +126,12 @@ mod view;
 
 pub use conditioning::{Conditioning, ModelScale, target};
 pub use driver::{Cursor, Mismatches, Model, ModelMean, ModelPrecision, Outcome, Pass, Progress, StoreMerge};
-pub use error::{Defect, Error, Fault, Mismatch, Role, StoreError, StoreErrorKind};
+pub use error::{Defect, Error, Estimator, Fault, FisherFault, Mismatch, Role, StoreError, StoreErrorKind};
+pub use fisher::{
+    BatchMeans, CombineFisher, DiagonalFisher, ExactLabels, FISHER_HEADER, FisherAccumulator, FisherHeader, FisherRecord, FisherSpec,
+    FisherSpread, Gradient, LabelCovariance, LayerBatch, MeanGradient, ObservedLabels, PerExample, SampledLabels, Sampling, SecondMoment,
+    StandardErrors, student_t,
+};
 pub use gaussian::{Factor, Posterior, Precision, from_natural, to_natural};
 pub use kernel::sums::FisherStatistics;
 pub use kernel::{Magnitude, Shell};

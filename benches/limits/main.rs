@@ -2,15 +2,20 @@
 //!
 //! All contenders of a size run once a round, in an order that rotates; a ratio is the median over the rounds of the ratio within a round,
 //! so that a machine that changes its speed changes both sides. Exits 1 if a ratio is above its limit. One thread, no compiler flags. With
-//! `--test` it runs one small round without limits; a number (`-- 25`) asks for that power of two alone.
+//! `--test` it runs one small round without limits; a number (`-- 25`) asks for that power of two alone, 0 for the
+//! layers.
 
 mod contenders;
+mod layers;
 
 use std::process::ExitCode;
 use std::time::Instant;
 
 use contenders::{CONTENDERS, Contender, Data};
 use fisher_merge::Shell;
+
+/// What every contender took in every round.
+type Times = Vec<(&'static str, Vec<f64>)>;
 
 /// A ratio and where it must stay.
 struct Limit {
@@ -67,6 +72,9 @@ fn main() -> ExitCode {
             exceeded += u32::from(!report(limit, &times) && !test);
         }
     }
+    if asked.is_empty() || asked.contains(&0) {
+        exceeded += layers::run(test);
+    }
     if Shell::detect() == Shell::BASELINE {
         println!("this machine has no shell above the baseline; the limits are for one that has AVX2, and none is enforced");
         return ExitCode::SUCCESS;
@@ -79,7 +87,7 @@ fn main() -> ExitCode {
 ///
 /// Which pages of memory the slices lie on is chance, and changes a time by a fifth for as long as they live; so they are made anew for
 /// every few rounds.
-fn measure(log2: u32, layouts: usize, rounds: usize) -> Vec<(&'static str, Vec<f64>)> {
+fn measure(log2: u32, layouts: usize, rounds: usize) -> Times {
     // So many repetitions that a measurement takes about a millisecond.
     let repetitions = (1_usize << 20 >> log2).max(1);
     let mut times: Vec<(&str, Vec<f64>)> = CONTENDERS.iter().map(|contender| (contender.name, Vec::new())).collect();

@@ -6,8 +6,10 @@
 pub(crate) mod coefficient;
 pub(crate) mod dispatch;
 pub(crate) mod fused;
+pub(crate) mod outer;
 pub(crate) mod range;
 pub(crate) mod scaled;
+pub(crate) mod squares;
 pub(crate) mod step;
 pub(crate) mod stream;
 pub(crate) mod sums;

@@ -20,6 +20,7 @@ pub use any::{AnySlice, AnySliceMut};
 pub(crate) use any::{of_reals, of_reals_mut};
 pub use bits::{Bf16Bits, F16Bits};
 pub use bytes::LeBytes;
+pub(crate) use sealed::store;
 
 use crate::scalar::{Dtype, Real};
 

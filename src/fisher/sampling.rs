@@ -1,0 +1,219 @@
+//! The kinds of estimates as types, and how each is observed.
+
+use super::diagonal::DiagonalFisher;
+use super::gradient::{Gradient, MeanGradient};
+use super::spec::FisherSpec;
+use crate::error::{Error, Estimator, FisherFault};
+use crate::scalar::Real;
+use crate::view::Values;
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// A kind of estimate. Implemented by the markers of this room only.
+pub trait Sampling: sealed::Sealed {
+    /// An estimator of this kind, to name it.
+    #[doc(hidden)]
+    const EXAMPLE: Estimator;
+    /// Whether an estimator is of this kind.
+    #[doc(hidden)]
+    fn is(estimator: Estimator) -> bool;
+    /// How many observations an example has, where that is fixed, and how many examples one stands for.
+    #[doc(hidden)]
+    fn counts(estimator: Estimator) -> (Option<u32>, u32);
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident, $example:expr, $pattern:pat => $counts:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name;
+        impl sealed::Sealed for $name {}
+        impl Sampling for $name {
+            const EXAMPLE: Estimator = $example;
+            fn is(estimator: Estimator) -> bool {
+                core::mem::discriminant(&estimator) == core::mem::discriminant(&$example)
+            }
+            fn counts(estimator: Estimator) -> (Option<u32>, u32) {
+                match estimator {
+                    $pattern => $counts,
+                    _ => (None, 1),
+                }
+            }
+        }
+    )*};
+}
+kinds! {
+    /// The exact expectation over labels: every label's gradient, weighted by its probability.
+    ///
+    /// Of a sequence with several labelled positions it is the sum over positions of the expectation over that position's label, the inputs
+    /// being given; each position's gradient is squared by itself, since scores of different positions are uncorrelated.
+    ExactLabels, Estimator::Exact, Estimator::Exact => (None, 1);
+    /// Labels drawn from the model. Of a sequence, one draw is a label at every position, whose scores are added before they are squared; the
+    /// expectation is that of [`ExactLabels`].
+    SampledLabels, Estimator::MonteCarlo { draws: 1 }, Estimator::MonteCarlo { draws } => (Some(draws), 1);
+    /// The labels of the data: the empirical Fisher. Of a sequence, the scores of all positions are added before they are squared, which is
+    /// the square of the sequence's gradient and not the sum of squares.
+    ObservedLabels, Estimator::Empirical, Estimator::Empirical => (Some(1), 1);
+    /// Squared gradients of batch means, recorded as what they are. They shrink the Fisher by the size of the batch, and hold the square of
+    /// the mean gradient besides.
+    BatchMeans, Estimator::BatchMean { batch: 1 }, Estimator::BatchMean { batch } => (Some(1), batch);
+}
+
+/// The kinds that take gradients of one example.
+pub trait PerExample: Sampling {}
+impl PerExample for ExactLabels {}
+impl PerExample for SampledLabels {}
+impl PerExample for ObservedLabels {}
+
+impl<'s, R: Real> DiagonalFisher<'s, ExactLabels, R> {
+    /// Of nothing yet, in this memory, which is cleared.
+    ///
+    /// # Errors
+    /// [`FisherFault::Length`] if it is not [`FisherSpec::state_len`] long. So for all kinds.
+    pub fn exact(spec: FisherSpec, state: &'s mut [R]) -> Result<Self, Error> {
+        Self::start(spec, Estimator::Exact, state)
+    }
+
+    /// Adds a label of this probability: `w·p·g²`, where `g` is the gradient of `log p(y|x)`.
+    ///
+    /// # Errors
+    /// [`FisherFault::BadWeight`], [`FisherFault::Length`], [`Error::BadNumber`]; nothing is added then. So for all observations.
+    pub fn label<V: Values<R>>(&mut self, probability: R, gradient: Gradient<V>) -> Result<(), Error> {
+        let weight = self.weight();
+        let share = probability.as_f64() * weight;
+        let scale = gradient.scale(self.spec.unit)?;
+        self.add(gradient.values, scale, (probability * R::from_f64(weight), share))
+    }
+
+    /// Adds one of the `columns` of a square root of the expectation, which are `C − 1` for `C` classes instead of `C` labels: `w·g²`, where
+    /// `g` is the gradient that a column of [`LabelCovariance`](super::LabelCovariance) gives when it is propagated backward from the logits.
+    ///
+    /// # Errors
+    /// As [`label`](Self::label); [`FisherFault::Zero`] for no columns.
+    pub fn column<V: Values<R>>(&mut self, columns: u32, gradient: Gradient<V>) -> Result<(), Error> {
+        if columns == 0 {
+            return Err(FisherFault::Zero.into());
+        }
+        let weight = self.weight();
+        let scale = gradient.scale(self.spec.unit)?;
+        self.add(gradient.values, scale, (R::from_f64(weight), weight / f64::from(columns)))
+    }
+
+    /// Ends an example.
+    ///
+    /// # Errors
+    /// [`FisherFault::Share`] if the probabilities of its labels do not add up to one (to a 128th), or columns are missing. The accumulator
+    /// is of no use then, and is refused until [`reset`](Self::reset).
+    pub fn end_example(&mut self) -> Result<(), Error> {
+        self.end_all(core::iter::once(self.weight()))
+    }
+}
+
+impl<'s, R: Real> DiagonalFisher<'s, SampledLabels, R> {
+    /// Of nothing yet, with so many draws for every example.
+    ///
+    /// # Errors
+    /// [`FisherFault::Zero`], [`FisherFault::Length`].
+    pub fn sampled(draws: u32, spec: FisherSpec, state: &'s mut [R]) -> Result<Self, Error> {
+        if draws == 0 {
+            return Err(FisherFault::Zero.into());
+        }
+        Self::start(spec, Estimator::MonteCarlo { draws }, state)
+    }
+
+    /// Adds a draw: `w·g²/draws`.
+    ///
+    /// # Errors
+    /// As [`DiagonalFisher::label`].
+    pub fn draw<V: Values<R>>(&mut self, gradient: Gradient<V>) -> Result<(), Error> {
+        let draws = Self::draws(self.estimator);
+        let weight = self.weight();
+        let scale = gradient.scale(self.spec.unit)?;
+        let share = weight / f64::from(draws);
+        self.add(gradient.values, scale, (R::from_f64(share), share))
+    }
+
+    /// Ends an example.
+    ///
+    /// # Errors
+    /// [`FisherFault::Draws`] or [`FisherFault::Share`] if it had another number of draws.
+    pub fn end_example(&mut self) -> Result<(), Error> {
+        let (expected, found) = (Self::draws(self.estimator), self.open.observations);
+        if expected != found {
+            return Err(FisherFault::Draws { expected, found }.into());
+        }
+        self.end_all(core::iter::once(self.weight()))
+    }
+
+    fn draws(estimator: Estimator) -> u32 {
+        SampledLabels::counts(estimator).0.unwrap_or(1)
+    }
+}
+
+impl<'s, R: Real> DiagonalFisher<'s, ObservedLabels, R> {
+    /// Of nothing yet.
+    ///
+    /// # Errors
+    /// [`FisherFault::Length`].
+    pub fn observed_labels(spec: FisherSpec, state: &'s mut [R]) -> Result<Self, Error> {
+        Self::start(spec, Estimator::Empirical, state)
+    }
+
+    /// Adds an example and ends it: `w·g²`.
+    ///
+    /// # Errors
+    /// As [`DiagonalFisher::label`].
+    pub fn example<V: Values<R>>(&mut self, gradient: Gradient<V>) -> Result<(), Error> {
+        let weight = self.weight();
+        let scale = gradient.scale(self.spec.unit)?;
+        self.add(gradient.values, scale, (R::from_f64(weight), weight))?;
+        self.end_all(core::iter::once(weight))
+    }
+}
+
+impl<'s, R: Real> DiagonalFisher<'s, BatchMeans, R> {
+    /// Of nothing yet, from means over so many examples.
+    ///
+    /// # Errors
+    /// [`FisherFault::Zero`], [`FisherFault::Length`].
+    pub fn batch_means(batch: u32, spec: FisherSpec, state: &'s mut [R]) -> Result<Self, Error> {
+        if batch == 0 {
+            return Err(FisherFault::Zero.into());
+        }
+        Self::start(spec, Estimator::BatchMean { batch }, state)
+    }
+
+    /// Adds the square of a batch's mean gradient.
+    ///
+    /// # Errors
+    /// As [`DiagonalFisher::label`]; [`FisherFault::Estimator`] for a batch of another size.
+    pub fn batch<V: Values<R>>(&mut self, gradient: MeanGradient<V>) -> Result<(), Error> {
+        let found = Estimator::BatchMean { batch: gradient.batch };
+        if found != self.estimator {
+            return Err(FisherFault::Estimator { expected: self.estimator, found }.into());
+        }
+        let scale = gradient.gradient.scale(self.spec.unit)?;
+        self.add(gradient.gradient.values, scale, (R::ONE, 1.0))?;
+        self.end_all(core::iter::once(1.0))
+    }
+}
+
+impl<E: Sampling, R: Real> DiagonalFisher<'_, E, R> {
+    /// Begins an example of this weight. Not needed for weights of one.
+    ///
+    /// # Errors
+    /// [`FisherFault::OpenExample`], [`FisherFault::BadWeight`].
+    pub fn begin_example(&mut self, weight: R) -> Result<(), Error> {
+        self.refuse_open()?;
+        self.refuse_weight(weight)?;
+        self.open.weight = Some(weight.as_f64());
+        Ok(())
+    }
+
+    /// The weight of the example that is being observed.
+    fn weight(&self) -> f64 {
+        self.open.weight.unwrap_or(1.0)
+    }
+}

@@ -1,0 +1,122 @@
+//! Sums of squares of gradients, one for every parameter.
+//!
+//! A sum is one number in `f64`; in `f32` it is an unevaluated sum of two, `high + low`, of which the second holds what rounding dropped
+//! from the first, so that equal terms do not stall at 2²⁴.
+
+use core::marker::PhantomData;
+
+use super::dispatch::Kernel;
+use super::step::{exact_sum, is_finite};
+use crate::scalar::isa::Isa;
+use crate::scalar::{Dtype, Real};
+use crate::view::{BLOCK, Values};
+
+/// Numbers of a sum.
+pub(crate) const fn planes<R: Real>() -> usize {
+    if matches!(R::DTYPE, Dtype::F64) { 1 } else { 2 }
+}
+
+/// The sums of some parameters: `low` is empty in `f64`.
+pub(crate) struct Sums<'a, R> {
+    pub(crate) high: &'a mut [R],
+    pub(crate) low: &'a mut [R],
+}
+
+impl<R: Real> Sums<'_, R> {
+    /// Adds a number to each sum, up to the shorter.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, at: usize, terms: impl ExactSizeIterator<Item = R>) {
+        let high = self.high.get_mut(at..).unwrap_or_default();
+        if planes::<R>() == 1 {
+            for (sum, term) in high.iter_mut().zip(terms) {
+                *sum = *sum + term;
+            }
+        } else {
+            let low = self.low.get_mut(at..).unwrap_or_default();
+            for ((high, low), term) in high.iter_mut().zip(low).zip(terms) {
+                let (sum, dropped) = exact_sum(*high, term);
+                *high = sum;
+                *low = *low + dropped;
+            }
+        }
+    }
+}
+
+/// The first number that is not finite in the arithmetic.
+pub(crate) struct FirstBad<'a, V, R> {
+    pub(crate) values: &'a V,
+    pub(crate) arithmetic: PhantomData<R>,
+}
+
+impl<V: Values<R>, R: Real> Kernel for FirstBad<'_, V, R> {
+    type Output = Option<usize>;
+
+    #[inline(always)]
+    fn run<I: Isa>(self) -> Option<usize> {
+        let count = self.values.count();
+        let mut at = 0;
+        while at < count {
+            let mut buffer = [R::ZERO; BLOCK];
+            let block = self.values.block::<I, R>(at, BLOCK.min(count - at), &mut buffer);
+            let mut bad = R::Lane::default();
+            for &value in block {
+                bad |= R::Lane::from(!is_finite(value));
+            }
+            if bad.into() != 0 {
+                return block.iter().position(|&value| !is_finite(value)).map(|index| at + index);
+            }
+            at += BLOCK;
+        }
+        None
+    }
+}
+
+/// Adds `weight · (scale · g)²` to the sums. Gives how many squares of numbers that are not zero leave the normal range.
+pub(crate) struct AddSquares<'a, V, R> {
+    pub(crate) sums: Sums<'a, R>,
+    pub(crate) gradient: V,
+    pub(crate) scale: R,
+    pub(crate) weight: R,
+}
+
+impl<V: Values<R>, R: Real> Kernel for AddSquares<'_, V, R> {
+    type Output = u64;
+
+    #[inline(always)]
+    fn run<I: Isa>(mut self) -> u64 {
+        let count = self.gradient.count();
+        let (scale, weight) = (self.scale, self.weight);
+        let (mut at, mut out_of_range) = (0, 0);
+        while at < count {
+            let mut buffer = [R::ZERO; BLOCK];
+            let block = self.gradient.block::<I, R>(at, BLOCK.min(count - at), &mut buffer);
+            out_of_range += leaving(block, scale);
+            let terms = block.iter().map(|&value| {
+                let scaled = value * scale;
+                scaled * scaled * weight
+            });
+            self.sums.add(at, terms);
+            at += BLOCK;
+        }
+        out_of_range
+    }
+}
+
+/// How many squares of numbers that are not zero leave the normal range. At most a block.
+#[inline(always)]
+pub(crate) fn leaving<R: Real>(block: &[R], scale: R) -> u64 {
+    let mut found = R::Lane::default();
+    for &value in block {
+        let scaled = value * scale;
+        let square = scaled * scaled;
+        found |= R::Lane::from(((square < R::MIN_NORMAL) & (value != R::ZERO)) | (square > R::MAX));
+    }
+    if found.into() == 0 {
+        return 0;
+    }
+    let leaves = |&&value: &&R| {
+        let square = (value * scale) * (value * scale);
+        (square < R::MIN_NORMAL && value != R::ZERO) || square > R::MAX
+    };
+    block.iter().filter(leaves).count() as u64
+}
