@@ -10,7 +10,7 @@
 //!
 //! Each model is a posterior over the same parameters: its mean is the parameters, its precision their Fisher information (the Laplace
 //! approximation). The merge is the mode of the product of the posteriors, `μ* = (Σ λ_m Λ_m)⁻¹ Σ λ_m Λ_m μ_m` (Matena & Raffel, "Merging
-//! Models with Fisher-Weighted Averaging", `NeurIPS` 2022), and comes back with its own precision `Λ* = Σ λ_m Λ_m`, so that merges chain.
+//! Models with Fisher-Weighted Averaging", NeurIPS 2022), and comes back with its own precision `Λ* = Σ λ_m Λ_m`, so that merges chain.
 //! The crate owns no tensor type, no runtime and no memory: it works on slices that the caller lends.
 //!
 //! ```

@@ -65,14 +65,12 @@ impl<R: Real> Layer<R> {
     }
 }
 
+/// The `matrixmultiply` crate's, of a type.
+type Product<R> = unsafe fn(usize, usize, usize, R, *const R, isize, isize, *const R, isize, isize, R, *mut R, isize, isize);
+
 /// `gᵀ·a` for every example, by `product`.
-fn products<R>(
-    layer: &Layer<R>,
-    out: &mut [R],
-    product: unsafe fn(usize, usize, usize, R, *const R, isize, isize, *const R, isize, isize, R, *mut R, isize, isize),
-    one: R,
-    zero: R,
-) where
+fn products<R>(layer: &Layer<R>, out: &mut [R], product: Product<R>, one: R, zero: R)
+where
     R: Copy,
 {
     let depth = if layer.positions == 1 { BATCH } else { layer.positions };

@@ -13,6 +13,12 @@
 //! ```
 
 mod demo;
+#[path = "../shared/images.rs"]
+#[allow(dead_code, reason = "it shares the images with an example that estimates")]
+mod images;
+#[path = "../shared/network.rs"]
+#[allow(dead_code, reason = "it shares the network with an example that estimates")]
+mod network;
 mod tool;
 
 use std::path::Path;

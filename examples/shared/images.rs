@@ -37,7 +37,6 @@ impl Images {
     }
 
     /// Those of the images at these places.
-    #[allow(dead_code, reason = "not every example chooses")]
     pub fn at(&self, places: &[usize]) -> Self {
         let width = self.pixels.len().checked_div(self.count()).unwrap_or_default();
         let pixels = places.iter().flat_map(|&place| self.pixels[place * width..(place + 1) * width].iter().copied()).collect();
@@ -45,7 +44,6 @@ impl Images {
     }
 
     /// Where these labels are.
-    #[allow(dead_code, reason = "not every example chooses")]
     pub fn labelled(&self, labels: &[u8]) -> Vec<usize> {
         (0..self.count()).filter(|&place| labels.contains(&self.labels[place])).collect()
     }

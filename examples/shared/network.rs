@@ -71,7 +71,6 @@ impl Network {
     }
 
     /// Gradients at the outputs of every layer, from those at the logits and from what [`forward`](Self::forward) saw.
-    #[allow(dead_code, reason = "not every example goes backward")]
     pub fn backward(&self, seen: &[Vec<f64>], logits: Vec<f64>) -> Vec<Vec<f64>> {
         let mut gradients = vec![logits];
         for (depth, layer) in self.layers.iter().enumerate().skip(1).rev() {
@@ -99,7 +98,6 @@ impl Network {
 }
 
 /// `p(y|x)` from the logits of one example.
-#[allow(dead_code, reason = "not every example needs probabilities")]
 pub fn softmax(logits: &[f64]) -> Vec<f64> {
     let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let powers: Vec<f64> = logits.iter().map(|logit| (logit - largest).exp()).collect();

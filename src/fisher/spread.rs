@@ -4,6 +4,7 @@ use super::accumulator::{CombineFisher, FisherAccumulator};
 use super::spec::FisherRecord;
 use crate::error::{Defect, Error, Estimator, FisherFault, Role};
 use crate::kernel::scaled::defect;
+use crate::scalar::Real;
 
 /// Sums of every parameter.
 const PLANES: usize = 6;
@@ -154,7 +155,7 @@ impl<'s> FisherSpread<'s> {
             return Err(FisherFault::NoExamples.into());
         }
         for (index, out) in out.iter_mut().enumerate() {
-            *out = self.entry(index, which).1.sqrt();
+            *out = Real::sqrt(self.entry(index, which).1);
         }
         Ok(())
     }

@@ -7,8 +7,7 @@ use std::path::Path;
 use fisher_merge::{Dtype, LeBytes, Stored, Values};
 use safetensors::SafeTensors;
 
-/// Parameters by tensor name.
-pub type Parameters = BTreeMap<String, Vec<f64>>;
+use crate::network::Parameters;
 
 /// Tensors by name, with their shapes.
 pub type Tensors<'a> = BTreeMap<String, (Tensor<'a>, Vec<usize>)>;

@@ -3,7 +3,6 @@
 //! through stores.
 
 mod checkpoint;
-mod classifier;
 mod recipe;
 mod table;
 
@@ -11,28 +10,31 @@ use std::error::Error;
 use std::path::Path;
 
 use checkpoint::Checkpoint;
-use classifier::{Images, accuracy};
 use recipe::Recipe;
 use table::Table;
+
+use crate::images::Images;
+use crate::network::{Network, Parameters};
 
 /// Merges, measures and prints. `false` if an accuracy is not the recorded one.
 pub fn run(folder: &Path) -> Result<bool, Box<dyn Error>> {
     let open = |name: &str| Checkpoint::open(&folder.join(name));
     let (base, low, high) = (open("base.safetensors")?, open("low.safetensors")?, open("high.safetensors")?);
     let fishers = [open("low.fisher.safetensors")?, open("high.fisher.safetensors")?];
-    let images = Images::open(&folder.join("optdigits.safetensors"))?;
+    let images = Images::open(&folder.join("optdigits.safetensors"), "test")?;
+    let right = |parameters: &Parameters| Network::new(parameters).map(|network| network.right(&images.pixels, &images.labels));
 
     let mut table = Table::new(images.count());
     for (name, model) in [("base", &base), ("low", &low), ("high", &high)] {
-        table.model(name, accuracy(&model.parameters()?, &images)?);
+        table.model(name, right(&model.parameters()?)?);
     }
     for recipe in [Recipe::isotropic(), Recipe::fisher(0.5), Recipe::published()] {
         let merged = recipe.merge([&low, &high], &fishers)?;
-        table.merge(&recipe, accuracy(&merged.parameters, &images)?, &merged.summary);
+        table.merge(&recipe, right(&merged.parameters)?, &merged.summary);
     }
     let weights: Vec<f64> = (1..10).map(|tenths| f64::from(tenths) / 10.0).collect();
     for (weight, merged) in weights.iter().zip(recipe::grid(&weights, [&low, &high], &fishers)?) {
-        table.merge(&Recipe::fisher(*weight), accuracy(&merged.parameters, &images)?, &merged.summary);
+        table.merge(&Recipe::fisher(*weight), right(&merged.parameters)?, &merged.summary);
     }
     table.print();
     Ok(table.agrees_with(&std::fs::read_to_string(folder.join("accuracy.json"))?))

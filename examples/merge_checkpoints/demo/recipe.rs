@@ -6,7 +6,8 @@ use fisher_merge::{
     Conditioning, Factor, FisherStatistics, Floor, FloorOn, Job, LeBytes, Merge, ModelScale, Normalize, Posterior, Stored, Summary, target,
 };
 
-use super::checkpoint::{Checkpoint, Parameters};
+use super::checkpoint::Checkpoint;
+use crate::network::Parameters;
 
 type Bytes<'a> = LeBytes<&'a [u8]>;
 
@@ -91,7 +92,7 @@ impl Recipe {
                 None => Posterior::isotropic(means[model]),
                 Some(_) => Posterior::diagonal(means[model], fishers[model])?,
             };
-            Ok(posterior.power(self.weights[model]).conditioned(&scales[model]))
+            Ok::<_, fisher_merge::Error>(posterior.power(self.weights[model]).conditioned(&scales[model]))
         };
         Ok([factor(0)?, factor(1)?])
     }
