@@ -135,6 +135,8 @@ pub enum FisherFault {
     },
     /// A header whose counts are not those of the state. Code 48.
     Counts,
+    /// An expectation over labels with one label: the gradients of all labels were added before they were squared, which gives zero. Code 49.
+    SoleLabel,
 }
 
 impl FisherFault {
@@ -157,6 +159,7 @@ impl FisherFault {
             Self::Version { .. } => 46,
             Self::Element { .. } => 47,
             Self::Counts => 48,
+            Self::SoleLabel => 49,
         }
     }
 }
@@ -183,6 +186,7 @@ impl fmt::Display for FisherFault {
             Self::Version { found } => write!(f, "a header of version {found}, expected 1"),
             Self::Element { found } => write!(f, "a header of element type {found}, expected another"),
             Self::Counts => f.write_str("the header's counts are not those of the state"),
+            Self::SoleLabel => f.write_str("an expectation over labels with one label, expected each label's own gradient"),
         }
     }
 }

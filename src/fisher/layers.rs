@@ -3,8 +3,9 @@
 use super::diagonal::DiagonalFisher;
 use super::gradient::Gradient;
 use super::sampling::PerExample;
-use crate::error::{Error, FisherFault};
+use crate::error::{Error, Estimator, FisherFault, Role};
 use crate::kernel::outer::{Outer, Outputs, SCRATCH};
+use crate::kernel::scaled::defect;
 use crate::kernel::squares::Sums;
 use crate::scalar::Real;
 use crate::view::{BLOCK, Values};
@@ -24,18 +25,21 @@ pub struct LayerBatch<'a, A, G, R> {
     positions: usize,
     columns: u32,
     outputs: Outputs,
+    /// Whether it is the whole expectation or a column of its root, and not one label of it.
+    whole: bool,
 }
 
 impl<'a, A, G, R: Real> LayerBatch<'a, A, G, R> {
     /// One position an example.
     pub const fn new(inputs: A, gradients: G, weights: &'a [R]) -> Self {
-        Self { inputs, gradients: Gradient::new(gradients), weights, positions: 1, columns: 1, outputs: Outputs::Gradients }
+        Self { inputs, gradients: Gradient::new(gradients), weights, positions: 1, columns: 1, outputs: Outputs::Gradients, whole: false }
     }
 
     /// Expected squares of the gradients at the outputs in place of gradients, for instance the variances of
-    /// [`LabelCovariance`](super::LabelCovariance) at a layer of logits: the whole expectation at once. One position an example.
+    /// [`LabelCovariance`](super::LabelCovariance) at a layer of logits: the whole expectation at once, for
+    /// [`ExactLabels`](super::ExactLabels) alone. One position an example.
     pub const fn of_variances(inputs: A, variances: G, weights: &'a [R]) -> Self {
-        Self { inputs, gradients: Gradient::new(variances), weights, positions: 1, columns: 1, outputs: Outputs::Variances }
+        Self { inputs, gradients: Gradient::new(variances), weights, positions: 1, columns: 1, outputs: Outputs::Variances, whole: true }
     }
 
     /// So many positions an example.
@@ -47,7 +51,7 @@ impl<'a, A, G, R: Real> LayerBatch<'a, A, G, R> {
     /// As one of so many columns of a square root of the expectation, each of the example's full weight.
     #[must_use]
     pub fn columns(self, columns: u32) -> Self {
-        Self { columns, ..self }
+        Self { columns, whole: true, ..self }
     }
 
     /// As [`Gradient::loss_scale`].
@@ -70,6 +74,9 @@ impl<E: PerExample, R: Real> DiagonalFisher<'_, E, R> {
 
     /// Adds a batch of a linear layer's weight `[outputs, inputs]`, which this accumulator is of: `Σ_b w_b·(Σ_t g_bt·a_btᵀ)²`. A batch of one
     /// position takes one matrix product of squares. End the examples with [`end_batch`](Self::end_batch).
+    ///
+    /// Counted as [out of range](super::FisherRecord::out_of_range) are squares of gradients and of inputs, and their products where these are
+    /// subnormal or infinite; products that vanish altogether are not seen.
     ///
     /// # Errors
     /// [`FisherFault::Length`] for sizes that do not go together, [`FisherFault::Zero`] for no positions, [`Error::Scratch`],
@@ -111,7 +118,7 @@ impl<E: PerExample, R: Real> DiagonalFisher<'_, E, R> {
             scale,
             scratch,
         });
-        self.observed(share(batch), out_of_range);
+        self.observed_batch(batch, out_of_range);
         Ok(())
     }
 
@@ -136,7 +143,7 @@ impl<E: PerExample, R: Real> DiagonalFisher<'_, E, R> {
                 *sum = if variances { *sum * scale } else { *sum * *sum };
             }
         });
-        self.observed(share(batch), 0);
+        self.observed_batch(batch, 0);
         Ok(())
     }
 
@@ -149,19 +156,21 @@ impl<E: PerExample, R: Real> DiagonalFisher<'_, E, R> {
         let features = self.spec.length;
         let scale = self.door(batch, Some(features), features)?;
         let positions = batch.positions;
+        let variances = batch.outputs == Outputs::Variances;
         self.by_columns(batch, features, |Columns { at, n, width }, example, sums| {
             for t in 0..positions {
                 for (i, sum) in sums.iter_mut().enumerate().take(n) {
                     let at = (example * positions + t) * width + at + i;
                     let gradient = batch.gradients.values.at(at).unwrap_or(R::ZERO) * scale;
-                    *sum = *sum + gradient * batch.inputs.at(at).unwrap_or(R::ZERO);
+                    let input = batch.inputs.at(at).unwrap_or(R::ZERO);
+                    *sum = if variances { gradient * scale * (input * input) } else { *sum + gradient * input };
                 }
             }
-            for sum in sums.iter_mut().take(n) {
-                *sum = *sum * *sum;
+            if !variances {
+                sums.iter_mut().take(n).for_each(|sum| *sum = *sum * *sum);
             }
         });
-        self.observed(share(batch), 0);
+        self.observed_batch(batch, 0);
         Ok(())
     }
 
@@ -183,6 +192,7 @@ impl<E: PerExample, R: Real> DiagonalFisher<'_, E, R> {
         if let Some(&found) = rows.iter().find(|&&row| row >= count) {
             return Err(FisherFault::Length { expected: count, found }.into());
         }
+        let variances = batch.outputs == Outputs::Variances;
         for (example, (rows, &weight)) in rows.chunks(batch.positions).zip(batch.weights).enumerate() {
             for (t, &row) in rows.iter().enumerate() {
                 // Its sum was taken at the first.
@@ -198,12 +208,13 @@ impl<E: PerExample, R: Real> DiagonalFisher<'_, E, R> {
                             *sum = *sum + batch.gradients.values.at(at).unwrap_or(R::ZERO) * scale;
                         }
                     }
-                    self.filling().add(row * width + at, sums.iter().take(n).map(|&sum| sum * sum * weight));
+                    let square = |sum: R| if variances { sum * scale } else { sum * sum };
+                    self.filling().add(row * width + at, sums.iter().take(n).map(|&sum| square(sum) * weight));
                     at += n;
                 }
             }
         }
-        self.observed(share(batch), 0);
+        self.observed_batch(batch, 0);
         Ok(())
     }
 
@@ -211,10 +222,11 @@ impl<E: PerExample, R: Real> DiagonalFisher<'_, E, R> {
     ///
     /// # Errors
     /// [`FisherFault::Share`] if the weights of the batch's observations do not add up to theirs: a label, a draw or a column is missing;
-    /// [`FisherFault::Draws`], [`FisherFault::BadWeight`].
+    /// [`FisherFault::Draws`], [`FisherFault::SoleLabel`], [`FisherFault::BadWeight`].
     pub fn end_batch(&mut self, weights: &[R]) -> Result<(), Error> {
         weights.iter().try_for_each(|&weight| self.refuse_weight(weight))?;
-        self.end_all(weights.iter().map(|weight| weight.as_f64()))
+        let share = weights.iter().map(|weight| weight.as_f64()).sum();
+        self.end_all(weights.iter().map(|weight| weight.as_f64()), share)
     }
 
     /// Compares sizes and looks at numbers before anything is added. Gives the gradients' scale.
@@ -222,8 +234,8 @@ impl<E: PerExample, R: Real> DiagonalFisher<'_, E, R> {
         if batch.positions == 0 || batch.columns == 0 {
             return Err(FisherFault::Zero.into());
         }
-        if batch.outputs == Outputs::Variances {
-            expect(1, batch.positions)?;
+        if batch.whole && self.estimator != Estimator::Exact {
+            return Err(FisherFault::Estimator { expected: self.estimator, found: Estimator::Exact }.into());
         }
         let rows = batch.weights.len().saturating_mul(batch.positions);
         expect(rows.saturating_mul(outputs), batch.gradients.values.count())?;
@@ -232,8 +244,18 @@ impl<E: PerExample, R: Real> DiagonalFisher<'_, E, R> {
             self.refuse_bad(&batch.inputs)?;
         }
         self.refuse_bad(&batch.gradients.values)?;
+        if batch.outputs == Outputs::Variances {
+            expect(1, batch.positions)?;
+            refuse_negative(&batch.gradients.values)?;
+        }
         batch.weights.iter().try_for_each(|&weight| self.refuse_weight(weight))?;
         batch.gradients.scale(self.spec.unit)
+    }
+
+    fn observed_batch<A, G>(&mut self, batch: &LayerBatch<'_, A, G, R>, out_of_range: u64) {
+        let all: f64 = batch.weights.iter().map(|weight| weight.as_f64()).sum();
+        self.observed(all / f64::from(batch.columns), out_of_range);
+        self.open.whole |= batch.whole;
     }
 
     /// Adds, for every example and by blocks of columns, its weight times the squares that `square` gives.
@@ -252,11 +274,15 @@ impl<E: PerExample, R: Real> DiagonalFisher<'_, E, R> {
     }
 }
 
-/// What the observations of a batch add up to.
-fn share<A, G, R: Real>(batch: &LayerBatch<'_, A, G, R>) -> f64 {
-    batch.weights.iter().map(|weight| weight.as_f64()).sum::<f64>() / f64::from(batch.columns)
-}
-
 fn expect(expected: usize, found: usize) -> Result<(), Error> {
     if expected == found { Ok(()) } else { Err(FisherFault::Length { expected, found }.into()) }
+}
+
+/// Expected squares are not below zero.
+fn refuse_negative<R: Real>(values: &impl Values<R>) -> Result<(), Error> {
+    let bad = |index| values.at(index).and_then(|value| defect(value, Role::Precision)).map(|defect| (index, defect));
+    match (0..values.count()).find_map(bad) {
+        None => Ok(()),
+        Some((index, defect)) => Err(Error::BadNumber { tensor: 0, model: 0, role: Role::Gradient, index, defect }),
+    }
 }

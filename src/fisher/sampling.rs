@@ -48,7 +48,8 @@ kinds! {
     /// The exact expectation over labels: every label's gradient, weighted by its probability.
     ///
     /// Of a sequence with several labelled positions it is the sum over positions of the expectation over that position's label, the inputs
-    /// being given; each position's gradient is squared by itself, since scores of different positions are uncorrelated.
+    /// being given; each position's gradient is squared by itself, since scores of different positions are uncorrelated. See
+    /// [`DiagonalFisher::end_sequences`].
     ExactLabels, Estimator::Exact, Estimator::Exact => (None, 1);
     /// Labels drawn from the model. Of a sequence, one draw is a label at every position, whose scores are added before they are squared; the
     /// expectation is that of [`ExactLabels`].
@@ -98,16 +99,51 @@ impl<'s, R: Real> DiagonalFisher<'s, ExactLabels, R> {
         }
         let weight = self.weight();
         let scale = gradient.scale(self.spec.unit)?;
-        self.add(gradient.values, scale, (R::from_f64(weight), weight / f64::from(columns)))
+        self.add(gradient.values, scale, (R::from_f64(weight), weight / f64::from(columns)))?;
+        self.open.whole = true;
+        Ok(())
     }
 
     /// Ends an example.
     ///
     /// # Errors
-    /// [`FisherFault::Share`] if the probabilities of its labels do not add up to one (to a 128th), or columns are missing. The accumulator
-    /// is of no use then, and is refused until [`reset`](Self::reset).
+    /// [`FisherFault::Share`] if the probabilities of its labels do not add up to one (to a 128th), or columns are missing;
+    /// [`FisherFault::SoleLabel`]. The accumulator is of no use then, and is refused until [`reset`](Self::reset).
     pub fn end_example(&mut self) -> Result<(), Error> {
-        self.end_all(core::iter::once(self.weight()))
+        self.end_all(core::iter::once(self.weight()), self.weight())
+    }
+}
+
+impl<R: Real> DiagonalFisher<'_, ExactLabels, R> {
+    /// Ends examples that are sequences, of these weights and with so many labelled positions each: the probabilities add up to one at every
+    /// position.
+    ///
+    /// # Errors
+    /// As [`end_example`](Self::end_example); [`FisherFault::Length`] if there are not as many counts as weights.
+    ///
+    /// ```
+    /// use fisher_merge::{DiagonalFisher, FisherSpec, Gradient};
+    /// let mut state = [0.0_f64; 5];
+    /// let mut fisher = DiagonalFisher::exact(FisherSpec::new(1), &mut state)?;
+    /// for score in [0.5, 0.25] {
+    ///     // Two labels of probability ½ at each of two positions.
+    ///     fisher.label(0.5, Gradient::new(&[score][..]))?;
+    ///     fisher.label(0.5, Gradient::new(&[-score][..]))?;
+    /// }
+    /// fisher.end_sequences(&[1.0], &[2])?;
+    /// let mut out = [0.0];
+    /// assert_eq!(fisher.finish_into(&mut out[..])?.examples, 1);
+    /// assert_eq!(out, [0.25 + 0.0625]);
+    /// # Ok::<(), fisher_merge::Error>(())
+    /// ```
+    pub fn end_sequences(&mut self, weights: &[R], positions: &[u32]) -> Result<(), Error> {
+        let (expected, found) = (weights.len(), positions.len());
+        if expected != found {
+            return Err(FisherFault::Length { expected, found }.into());
+        }
+        weights.iter().try_for_each(|&weight| self.refuse_weight(weight))?;
+        let share = weights.iter().zip(positions).map(|(weight, &positions)| weight.as_f64() * f64::from(positions)).sum();
+        self.end_all(weights.iter().map(|weight| weight.as_f64()), share)
     }
 }
 
@@ -144,7 +180,7 @@ impl<'s, R: Real> DiagonalFisher<'s, SampledLabels, R> {
         if expected != found {
             return Err(FisherFault::Draws { expected, found }.into());
         }
-        self.end_all(core::iter::once(self.weight()))
+        self.end_all(core::iter::once(self.weight()), self.weight())
     }
 
     fn draws(estimator: Estimator) -> u32 {
@@ -169,7 +205,7 @@ impl<'s, R: Real> DiagonalFisher<'s, ObservedLabels, R> {
         let weight = self.weight();
         let scale = gradient.scale(self.spec.unit)?;
         self.add(gradient.values, scale, (R::from_f64(weight), weight))?;
-        self.end_all(core::iter::once(weight))
+        self.end_all(core::iter::once(weight), weight)
     }
 }
 
@@ -196,7 +232,7 @@ impl<'s, R: Real> DiagonalFisher<'s, BatchMeans, R> {
         }
         let scale = gradient.gradient.scale(self.spec.unit)?;
         self.add(gradient.gradient.values, scale, (R::ONE, 1.0))?;
-        self.end_all(core::iter::once(1.0))
+        self.end_all(core::iter::once(1.0), 1.0)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::view::{BLOCK, Values, ValuesMut, store};
 /// use fisher_merge::SecondMoment;
 /// // After one step with a gradient of 3, v = (1 − β₂)·9.
 /// let mut fisher = [0.0_f64];
-/// let record = SecondMoment::new(0.999, 1, 32)?.fisher_into(&[0.001 * 9.0][..], &mut fisher[..])?;
+/// let record = SecondMoment::new(0.999, 1, 32)?.fisher_into::<f64>(&[0.001 * 9.0][..], &mut fisher[..])?;
 /// assert!((fisher[0] - 32.0 * 9.0).abs() < 1e-10);
 /// assert!((record.effective_examples() - 32.0).abs() < 1e-9);
 /// # Ok::<(), fisher_merge::Error>(())

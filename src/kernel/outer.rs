@@ -8,7 +8,7 @@
 #![allow(clippy::indexing_slicing, reason = "fixed-size arrays, indexed by their own lengths")]
 
 use super::dispatch::Kernel;
-use super::squares::{Sums, leaving};
+use super::squares::{Sums, leaving, outside};
 use crate::scalar::isa::Isa;
 use crate::scalar::{Dtype, Real};
 use crate::view::{BLOCK, Values};
@@ -62,7 +62,7 @@ impl<A: Values<R>, G: Values<R>, R: Real> Kernel for Outer<'_, A, G, R> {
                 if self.positions == 1 {
                     out_of_range += self.independent::<I>((row, n), (column, m));
                 } else {
-                    self.shared::<I>((row, n), (column, m));
+                    out_of_range += self.shared::<I>((row, n), (column, m));
                 }
             }
         }
@@ -101,6 +101,7 @@ impl<A: Values<R>, G: Values<R>, R: Real> Outer<'_, A, G, R> {
             tile.fill(R::ZERO);
             product(panel_g, panel_a, tile, weights.len());
             for (i, tile) in tile.chunks_exact(TILE.1).enumerate().take(n) {
+                out_of_range += outside(tile);
                 self.sums.add((row + i) * ins + column, tile.iter().copied().take(m));
             }
         }
@@ -109,11 +110,12 @@ impl<A: Values<R>, G: Values<R>, R: Real> Outer<'_, A, G, R> {
 
     /// Several positions an example, added before they are squared.
     #[inline(always)]
-    fn shared<I: Isa>(&mut self, (row, n): (usize, usize), (column, m): (usize, usize)) {
+    fn shared<I: Isa>(&mut self, (row, n): (usize, usize), (column, m): (usize, usize)) -> u64 {
+        let mut out_of_range = 0;
         let ((outs, ins), positions, scale) = (self.width, self.positions, self.scale);
         for (example, &weight) in self.weights.iter().enumerate() {
-            let Some((panel_g, rest)) = self.scratch.split_at_mut_checked(DEPTH * TILE.0) else { return };
-            let Some((panel_a, tile)) = rest.split_at_mut_checked(DEPTH * TILE.1) else { return };
+            let Some((panel_g, rest)) = self.scratch.split_at_mut_checked(DEPTH * TILE.0) else { return out_of_range };
+            let Some((panel_a, tile)) = rest.split_at_mut_checked(DEPTH * TILE.1) else { return out_of_range };
             tile.fill(R::ZERO);
             for first in (0..positions).step_by(DEPTH) {
                 let depth = DEPTH.min(positions - first);
@@ -127,9 +129,11 @@ impl<A: Values<R>, G: Values<R>, R: Real> Outer<'_, A, G, R> {
                 product(panel_g, panel_a, tile, depth);
             }
             for (i, tile) in tile.chunks_exact(TILE.1).enumerate().take(n) {
+                out_of_range += leaving(tile, R::ONE);
                 self.sums.add((row + i) * ins + column, tile.iter().take(m).map(|&value| value * value * weight));
             }
         }
+        out_of_range
     }
 }
 

@@ -35,8 +35,10 @@ impl<R: Real> Sums<'_, R> {
             let low = self.low.get_mut(at..).unwrap_or_default();
             for ((high, low), term) in high.iter_mut().zip(low).zip(terms) {
                 let (sum, dropped) = exact_sum(*high, term);
-                *high = sum;
-                *low = *low + dropped;
+                // Handed back at once: a second number that only ever grew would stall as the first does, at 2²⁵ terms.
+                let rest = *low + dropped;
+                *high = sum + rest;
+                *low = rest - (*high - sum);
             }
         }
     }
@@ -119,4 +121,15 @@ pub(crate) fn leaving<R: Real>(block: &[R], scale: R) -> u64 {
         (square < R::MIN_NORMAL && value != R::ZERO) || square > R::MAX
     };
     block.iter().filter(leaves).count() as u64
+}
+
+/// How many numbers that are not zero are outside of the normal range. At most a block.
+#[inline(always)]
+pub(crate) fn outside<R: Real>(block: &[R]) -> u64 {
+    let leaves = |value: R| ((value < R::MIN_NORMAL) & (value != R::ZERO)) | (value > R::MAX);
+    let mut found = R::Lane::default();
+    for &value in block {
+        found |= R::Lane::from(leaves(value));
+    }
+    if found.into() == 0 { 0 } else { block.iter().filter(|&&value| leaves(value)).count() as u64 }
 }

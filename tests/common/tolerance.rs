@@ -161,3 +161,12 @@ pub(crate) fn half_ulp(result: &Exact, output: Dtype) -> Exact {
 pub(crate) fn precision_bound<R: Real>(models: usize, precision: &Exact) -> Exact {
     &PRECISION.of::<R>(models, precision) + &Exact::scaled(1, tiniest_exponent(R::DTYPE) - 1)
 }
+
+/// An entry of a diagonal Fisher after so many observations, relative to itself. Where a sum is one number (`f64`), every addition rounds; where it is two
+/// (`f32`), every addition drops at most two u² of it. Twelve roundings more are those of a term (the loss scale, its product, the square, the weight), of the
+/// sum of weights and of the division; a batch of a layer adds 64 examples in the arithmetic first.
+pub(crate) fn fisher_bound<R: Real>(observations: u64, in_layers: bool, entry: &Exact) -> Exact {
+    let (n, fixed) = (i64::try_from(observations).unwrap(), if in_layers { 76 } else { 12 });
+    let share = if R::DTYPE == Dtype::F64 { Exact::scaled(fixed + n, -53) } else { Exact::scaled((fixed << 23) + n, -47) };
+    entry * &share
+}
