@@ -86,7 +86,10 @@ fn equal_terms<R: Real>(gradient: f64, log2: u32) -> (f64, f64) {
     }
     let mut out = [R::ZERO];
     let record = fisher.finish_into(&mut out[..]).unwrap();
-    assert_eq!((record.examples, record.weight, record.squared_weight, record.out_of_range), (1 << log2, 2f64.powi(log2 as i32), 2f64.powi(log2 as i32), 0));
+    assert_eq!(
+        (record.examples, record.weight, record.squared_weight, record.out_of_range),
+        (1 << log2, 2f64.powi(log2 as i32), 2f64.powi(log2 as i32), 0)
+    );
     (out[0].as_f64(), gradient.as_f64())
 }
 

@@ -34,7 +34,8 @@ impl Regression {
         let entry = |class: usize, feature: usize| {
             let mut sum = Exact::zero();
             for (x, p) in self.inputs.iter().zip(&self.probabilities) {
-                let others = p.iter().enumerate().filter(|&(other, _)| other != class).fold(Exact::zero(), |sum, (_, &p)| &sum + &Exact::of(p));
+                let others =
+                    p.iter().enumerate().filter(|&(other, _)| other != class).fold(Exact::zero(), |sum, (_, &p)| &sum + &Exact::of(p));
                 sum = &sum + &(&(&Exact::of(p[class]) * &others) * &(&Exact::of(x[feature]) * &Exact::of(x[feature])));
             }
             Ratio::new(sum, Exact::scaled(EXAMPLES as i64, 0)).unwrap()
@@ -187,7 +188,13 @@ fn sampled_labels_are_within_four_conditional_errors() {
         spread.standard_errors(StandardErrors::Conditional, &mut errors).unwrap();
         for at in 0..length {
             assert!((found[at] - same[at]).abs() <= 1e-13 * found[at]);
-            assert!((found[at] - exact[at]).abs() <= 4.0 * errors[at], "seed {seed}, entry {at}: {} {} {}", found[at], exact[at], errors[at]);
+            assert!(
+                (found[at] - exact[at]).abs() <= 4.0 * errors[at],
+                "seed {seed}, entry {at}: {} {} {}",
+                found[at],
+                exact[at],
+                errors[at]
+            );
             assert!(errors[at] < 0.5 * exact[at], "errors say something");
         }
     }

@@ -1,7 +1,8 @@
 //! Standard errors are right: intervals of 95 % hold the truth that often, over the draws of labels and over the examples.
 
 use fisher_merge::{
-    CombineFisher, DiagonalFisher, Error, Estimator, FisherAccumulator, FisherFault, FisherSpec, FisherSpread, Gradient, StandardErrors, student_t,
+    CombineFisher, DiagonalFisher, Error, Estimator, FisherAccumulator, FisherFault, FisherSpec, FisherSpread, Gradient, StandardErrors,
+    student_t,
 };
 
 use crate::{Random, score, softmax};
@@ -108,9 +109,12 @@ fn results(spread: &FisherSpread<'_>, which: StandardErrors) -> ([f64; 2], [f64;
 /// The exact expectation has no error over draws; a single draw, or observed labels, do not tell.
 #[test]
 fn errors_over_draws_are_zero_or_unknown_without_draws() {
-    for (estimator, tells) in
-        [(Estimator::Exact, true), (Estimator::MonteCarlo { draws: 1 }, false), (Estimator::Empirical, false), (Estimator::BatchMean { batch: 4 }, false)]
-    {
+    for (estimator, tells) in [
+        (Estimator::Exact, true),
+        (Estimator::MonteCarlo { draws: 1 }, false),
+        (Estimator::Empirical, false),
+        (Estimator::BatchMean { batch: 4 }, false),
+    ] {
         let mut state = [0.0; FisherSpread::state_len(1)];
         let mut spread = FisherSpread::start(estimator, 1, &mut state).unwrap();
         for gradient in [1.0, 2.0] {
@@ -127,7 +131,8 @@ fn errors_over_draws_are_zero_or_unknown_without_draws() {
 #[test]
 fn parts_combine() {
     let (mut random, draws) = (Random(9), 3);
-    let examples: Vec<(f64, [f64; 3])> = (0..10).map(|_| (0.5 + random.unit(), [random.signed(), random.signed(), random.signed()])).collect();
+    let examples: Vec<(f64, [f64; 3])> =
+        (0..10).map(|_| (0.5 + random.unit(), [random.signed(), random.signed(), random.signed()])).collect();
     let estimate = |examples: &[(f64, [f64; 3])], state: &mut [f64]| {
         let mut spread = FisherSpread::start(Estimator::MonteCarlo { draws }, 1, state).unwrap();
         for (weight, gradients) in examples {
@@ -201,7 +206,8 @@ fn enough_examples() {
 /// Quantiles, against a published table (Abramowitz & Stegun, 26.10).
 #[test]
 fn quantiles_of_student() {
-    for (degrees, quantile, digits) in [(10, 2.228, 1e-3), (20, 2.086, 5e-4), (30, 2.042, 5e-4), (120, 1.980, 5e-4), (100_000, 1.960, 5e-4)] {
+    for (degrees, quantile, digits) in [(10, 2.228, 1e-3), (20, 2.086, 5e-4), (30, 2.042, 5e-4), (120, 1.980, 5e-4), (100_000, 1.960, 5e-4)]
+    {
         assert!((student_t(degrees) - quantile).abs() <= digits, "{degrees}: {}", student_t(degrees));
     }
 }
