@@ -135,6 +135,13 @@ pub enum FisherFault {
     },
     /// A header whose counts are not those of the state. Code 48.
     Counts,
+    /// A compact Fisher with a block whose scale is none: the bytes were never written, or are something else. Code 49.
+    Scale {
+        /// The first such block, of 256 entries.
+        block: usize,
+        /// The pattern in its place.
+        found: u16,
+    },
 }
 
 impl FisherFault {
@@ -157,6 +164,7 @@ impl FisherFault {
             Self::Version { .. } => 46,
             Self::Element { .. } => 47,
             Self::Counts => 48,
+            Self::Scale { .. } => 49,
         }
     }
 }
@@ -183,6 +191,9 @@ impl fmt::Display for FisherFault {
             Self::Version { found } => write!(f, "a header of version {found}, expected 1"),
             Self::Element { found } => write!(f, "a header of element type {found}, expected another"),
             Self::Counts => f.write_str("the header's counts are not those of the state"),
+            Self::Scale { block, found } => {
+                write!(f, "block {block} of a compact Fisher has the scale {found:#06x}, expected a normal number of three fraction bits")
+            }
         }
     }
 }
