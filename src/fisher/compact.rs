@@ -51,7 +51,7 @@ const GREATEST: u32 = (255 << FRACTION) - 1;
 ///
 /// # What it does to a merge
 /// Let `w_m = λ_m F_m / Σ λF` be a model's weight at an element, and `ŵ_m` the one from coded Fishers, each within `δ`. Then, for any number
-/// of models, `|ŵ_m − w_m| ≤ (√ρ − 1)/(√ρ + 1)` with `ρ = (1+δ)/(1−δ)`, here `17 − 12√2`, 2.95 % ([`WEIGHT_BOUND`](Self::WEIGHT_BOUND)); and
+/// of models, `|ŵ_m − w_m| ≤ (√ρ − 1)/(√ρ + 1)` with `ρ = (1+δ)/(1−δ)`, here `17 − 12√2`, 2.94 % ([`WEIGHT_BOUND`](Self::WEIGHT_BOUND)); and
 /// the merged mean moves by at most that share of the distance between the least and the greatest mean.
 ///
 /// *Proof.* Let `A` be any of the models and `o > 0` their odds, `Σ_A λF` over the sum of the others. Both sums are off by a factor between
@@ -62,15 +62,18 @@ const GREATEST: u32 = (255 << FRACTION) - 1;
 /// between the means. With `δ = 1/17`, `ρ = 9/8`, and `(3 − 2√2)/(3 + 2√2) = (3 − 2√2)² = 17 − 12√2`. ∎
 ///
 /// # Why these eight bits
-/// A code of `m` fraction bits has `δ = 1/(2^(m+1) + 1)` and `2^(8−m) − 1` octaves. Of the 12,980 entries of the two digits Fishers of the
-/// examples (7,310 of them above zero), and against their merge in `f32`:
+/// With `m` fraction bits, `δ = 1/(2^(m+1) + 1)` and there are `2^(8−m) − 1` octaves. In the Fishers of the examples' two digits models
+/// (13,140 entries, 3,260 of them zero) a block spans up to 24.9 octaves. Coded, they move weights (of λ ½ and ½) by at most:
 ///
-/// | storage | δ | octaves | weights move by | in the digits | entries below |
+/// | storage | δ | octaves | bound on a weight | moved in the digits | entries below |
 /// |---|---|---|---|---|---|
-/// | `m = 4` | 1/33 | 15 | 1.5 % | 0.0 % | 0 |
-/// | **`m = 3`** | 1/17 | 31 | 2.9 % | 0.0 % | 0 |
-/// | `m = 2` | 1/9 | 63 | 5.6 % | 0.0 % | 0 |
-/// | [`Bf16Bits`](crate::Bf16Bits) | 1/257 | `f32`'s | 0.2 % | 0.0 % | 0 |
+/// | `m = 4` | 1/33 | 15 | 1.5 % | 57.7 % | 254 |
+/// | **`m = 3`** | 1/17 | 31 | 2.9 % | 2.7 % | 0 |
+/// | `m = 2` | 1/9 | 63 | 5.6 % | 5.2 % | 0 |
+/// | [`Bf16Bits`](crate::Bf16Bits) | 1/257 | those of `f32` | 0.2 % | 0.2 % | 0 |
+///
+/// A fraction bit more halves the error and the octaves, and 15 do not hold a layer; a bit fewer doubles the error for octaves that nobody
+/// needs. Merged with `m = 3`, digits lose at most 0.17 points of accuracy, one image of 597, for λ from 0.1 to 0.9, and gain as many.
 ///
 /// ```
 /// use fisher_merge::{CompactFisher, Merge, Posterior};
