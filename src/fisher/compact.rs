@@ -240,6 +240,8 @@ impl<'a> CompactFisher<'a> {
     /// The step of the block that holds an entry, and the codes from that entry to the block's end.
     #[inline(always)]
     fn codes(&self, at: usize) -> Option<(u32, &'a [u8])> {
+        // Past the end the place in memory may be past all numbers.
+        let at = (at < self.length).then_some(at)?;
         let rest = self.bytes.get(at / ENTRIES * (SCALE + ENTRIES)..)?;
         let (scale, codes) = rest.split_first_chunk()?;
         let codes = codes.get(..ENTRIES).unwrap_or(codes);

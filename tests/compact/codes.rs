@@ -3,7 +3,7 @@
 use fisher_merge::{CompactFisher, Dtype, F16Bits, LeBytes, Merge, Posterior, Real, Shell, Values};
 
 use crate::grid::{Coded, Grid};
-use crate::{Random, decoded, encoded};
+use crate::{Random, beside, decoded, encoded};
 
 /// Steps of all scales: `2^-126` to `1.875·2^127`.
 const SCALES: core::ops::RangeInclusive<u16> = 8..=2039;
@@ -51,12 +51,11 @@ fn rounding_is_to_nearest_even_everywhere() {
         let lowest = usize::from(step).saturating_sub(256);
         let middles: Vec<f64> = (lowest..usize::from(step)).map(|place| (grid.numbers[place] + grid.numbers[place + 1]) / 2.0).collect();
         for nudge in [-1_i64, 0, 1] {
-            let wide = |middle: f64| f64::from_bits(middle.to_bits().wrapping_add_signed(nudge));
             #[allow(clippy::cast_possible_truncation, reason = "a midpoint is a number of f32, and so is one beside it")]
             let narrow = |middle: f64| f32::from_bits((middle as f32).to_bits().wrapping_add_signed(nudge as i32));
             // In blocks that begin with the top.
             for part in middles.chunks(255) {
-                let wide: Vec<f64> = core::iter::once(top).chain(part.iter().map(|&middle| wide(middle))).collect();
+                let wide: Vec<f64> = core::iter::once(top).chain(part.iter().map(|&middle| beside(middle, nudge))).collect();
                 let narrow: Vec<f32> = core::iter::once(top as f32).chain(part.iter().map(|&middle| narrow(middle))).collect();
                 agrees(&grid, &wide);
                 agrees(&grid, &narrow);
@@ -141,15 +140,15 @@ fn the_ends_of_the_range() {
     assert_eq!((coded.above, coded.below, coded.numbers), (1, 1, vec![1.875 * 2_f64.powi(127), grid.numbers[2039 - 254]]));
     // Half a step above the greatest is a tie, to the even step, which is not there.
     let half = 1.9375 * 2_f64.powi(127);
-    assert_eq!(agrees(&grid, &[half, half.next_down()]).above, 1);
-    let coded = agrees(&grid, &[f64::MAX, f64::from_bits(1), 2_f64.powi(-126).next_down(), 0.0]);
+    assert_eq!(agrees(&grid, &[half, beside(half, -1)]).above, 1);
+    let coded = agrees(&grid, &[f64::MAX, f64::from_bits(1), beside(2_f64.powi(-126), -1), 0.0]);
     assert_eq!((coded.above, coded.below, coded.zeros), (1, 2, 1));
     assert!(coded.numbers[..3].iter().all(|&number| number > 0.0));
     // 31 octaves and six steps below the largest is the last code, half a step less is not.
     let last = grid.numbers[1000 - 254];
     let middle = (last + grid.numbers[1000 - 255]) / 2.0;
-    assert_eq!(agrees(&grid, &[grid.numbers[1000], last, middle.next_up()]).below, 0);
-    assert_eq!(agrees(&grid, &[grid.numbers[1000], middle.next_down()]).below, 1);
+    assert_eq!(agrees(&grid, &[grid.numbers[1000], last, beside(middle, 1)]).below, 0);
+    assert_eq!(agrees(&grid, &[grid.numbers[1000], beside(middle, -1)]).below, 1);
 }
 
 /// Blocks that are short, full, and begun; read by the number, by the tile and by the merge's block, at every alignment, in every shell.
@@ -166,7 +165,10 @@ fn lengths_and_ways_to_read() {
             let view = CompactFisher::new(&shifted[offset..], length).unwrap();
             assert_eq!(view.into_inner(), &bytes[..]);
             assert_eq!((0..length).map(|index| view.at(index).unwrap()).collect::<Vec<f64>>(), expected);
-            assert_eq!((Values::<f32>::at(&view, length), Values::<f32>::at(&view, usize::MAX)), (None, None));
+            // The last one's place in memory would wrap around to the first block.
+            for beyond in [length, usize::MAX, (usize::MAX / 258 + 1) * 256] {
+                assert_eq!(Values::<f32>::at(&view, beyond), None);
+            }
             for at in (0..length).step_by(37) {
                 let mut tile = vec![f64::NAN; (length - at).min(300)];
                 assert_eq!(view.read(at, &mut tile), Some(()));

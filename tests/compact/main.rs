@@ -30,6 +30,11 @@ fn decoded<R: Real>(bytes: &[u8], length: usize) -> Vec<R> {
     numbers
 }
 
+/// A number so many places after a positive one.
+fn beside(value: f64, by: i64) -> f64 {
+    f64::from_bits(value.to_bits().wrapping_add_signed(by))
+}
+
 /// Sebastiano Vigna's splitmix64: the same numbers on every machine.
 struct Random(u64);
 

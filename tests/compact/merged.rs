@@ -2,7 +2,7 @@
 
 use fisher_merge::{CompactFisher, FisherStatistics, Merge, NoEvidence, Posterior, RunningProduct, Values};
 
-use crate::{Random, encoded};
+use crate::{Random, beside, encoded};
 
 /// The merge of models `(λ, mean, Fisher)`, with Fishers as they are and coded.
 fn both(models: &[(f64, Vec<f64>, Vec<f64>)]) -> [Vec<f64>; 2] {
@@ -63,7 +63,7 @@ fn merged_weights_and_means_stay_within_the_bound() {
 /// Two Fishers beside a midpoint, rounded apart, at the odds of the proof.
 #[test]
 fn the_bound_is_sharp() {
-    let (up, down) = (1.0625_f64.next_up(), 1.0625_f64.next_down());
+    let (up, down) = (beside(1.0625, 1), beside(1.0625, -1));
     let odds = f64::sqrt(8.0 / 9.0);
     let [before, after] = both(&[(odds, vec![1.0], vec![up]), (1.0, vec![0.0], vec![down])]);
     assert!((after[0] - before[0] - CompactFisher::WEIGHT_BOUND).abs() < 1e-12, "{} {}", before[0], after[0]);
