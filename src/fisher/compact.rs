@@ -35,8 +35,8 @@ const GREATEST: u32 = (255 << FRACTION) - 1;
 /// | 258·k .. +2 | the scale of block `k`, `v(t)` as a bfloat16, little-endian |
 /// | 258·k + 2 .. | one code for each of its 256 entries; the last block has what is left |
 ///
-/// No padding, at any alignment: `n + 2⌈n/256⌉` bytes, 8.06 bits an entry. A block of zeros has the scale `2⁻¹²⁶`. Nothing else is a scale:
-/// not zero and not 0xffff, so that memory that was never written is refused.
+/// No padding, at any alignment: `n + 2⌈n/256⌉` bytes, 8.06 bits an entry. A block of zeros has the scale `2⁻¹²⁶`. Neither
+/// zero nor 0xffff is a scale, so that memory that was never written is refused.
 ///
 /// # Its error
 /// An entry is coded within [`DELTA`](Self::DELTA)` = 1/17` of itself if it lies within [`OCTAVES`](Self::OCTAVES)` = 31` octaves of its
@@ -46,13 +46,14 @@ const GREATEST: u32 = (255 << FRACTION) - 1;
 ///
 /// *Proof.* From `v(s) = 2^e(1 + f/8)` the next number is `2^e/8` away, also for `f = 7`. An entry `x` between the two is coded as the
 /// nearer one, at most `2^e/16` away, and the error relative to `x` is largest at the midpoint, where it is
-/// `(1/16)/(1 + f/8 + 1/16) = 1/(17 + 2f) ≤ 1/17`. A block's least code is 254 steps below `t`. Multiplying by `2⁻³¹` takes away 248 steps,
-/// and rounding ascends, so that an entry within 31 octaves of the largest rounds to `t − 248` or more: a code of 7 or more. ∎
+/// `(1/16)/(1 + f/8 + 1/16) = 1/(17 + 2f) ≤ 1/17`. A block's least code is 254 steps below `t`, or `2⁻¹²⁶`. Multiplying by `2⁻³¹` takes
+/// away 248 steps, and rounding ascends, so that an entry within 31 octaves of the largest rounds to `t − 248` or more: a code of 7 or more.
+/// ∎
 ///
 /// # What it does to a merge
 /// Let `w_m = λ_m F_m / Σ λF` be a model's weight at an element, and `ŵ_m` the one from coded Fishers, each within `δ`. Then, for any number
 /// of models, `|ŵ_m − w_m| ≤ (√ρ − 1)/(√ρ + 1)` with `ρ = (1+δ)/(1−δ)`, here `17 − 12√2`, 2.94 % ([`WEIGHT_BOUND`](Self::WEIGHT_BOUND)); and
-/// the merged mean moves by at most that share of the distance between the least and the greatest mean.
+/// the merged mean moves by at most that share of the distance between the least and the greatest mean, but for the merge's own roundings.
 ///
 /// *Proof.* Let `A` be any of the models and `o > 0` their odds, `Σ_A λF` over the sum of the others. Both sums are off by a factor between
 /// `1 − δ` and `1 + δ`, so the odds by one of at most `ρ` either way. The weight of `A` is `o/(1 + o)`, which ascends; it moves upwards by
