@@ -192,7 +192,7 @@ pub enum Error {
         /// How many there are.
         found: usize,
     },
-    /// A call of a Fisher accumulator. Codes 32 to 48.
+    /// A call of a Fisher accumulator. Codes 32 to 50.
     Fisher(FisherFault),
 }
 

@@ -8,8 +8,8 @@ use core::ops::ControlFlow;
 use std::alloc::System;
 
 use fisher_merge::{
-    BadNumbers, Bf16Bits, Conditioning, Dtype, F16Bits, FisherStatistics, Floor, FloorScope, Job, LeBytes, Magnitude, Merge, Model,
-    ModelPrecision, NoEvidence, Normalize, Posterior, Progress, Real, RunningProduct, Shell, StoreMerge, Strided, StridedMut,
+    BadNumbers, Bf16Bits, CompactFisher, Conditioning, Dtype, F16Bits, FisherStatistics, Floor, FloorScope, Job, LeBytes, Magnitude, Merge,
+    Model, ModelPrecision, NoEvidence, Normalize, Posterior, Progress, Real, RunningProduct, Shell, StoreMerge, Strided, StridedMut,
     StridedTensor, StridedTensorMut, Tensor, TensorMut, Tensors, TensorsMut, Values, ValuesMut, from_natural, target, to_natural,
 };
 
@@ -201,6 +201,21 @@ fn promise_10_no_heap_for_stores() {
 }
 
 /// Refusals carry numbers, not text.
+#[test]
+fn promise_10_no_heap_for_compact_fishers() {
+    let (mean, fisher) = numbers(0);
+    let (mut bytes, mut out) = (vec![0; CompactFisher::encoded_len(COUNT)], vec![0.0_f32; COUNT]);
+    let asked = allocations(|| {
+        let count = CompactFisher::encode_into(&fisher[..], &mut bytes).unwrap();
+        assert!(count.below > 1); // all beside the huge one
+        let view = CompactFisher::new(&bytes, COUNT).unwrap();
+        let one = [Posterior::diagonal(&mean[..], view).unwrap().power(0.5_f64)];
+        let _ = Merge::new().run(&one, &mut out[..]).unwrap();
+        view.read(3, &mut out[3..]).unwrap();
+    });
+    assert_eq!(asked, 0);
+}
+
 #[test]
 fn promise_10_no_heap_for_errors() {
     let (mean, mut out) = ([f32::NAN; 2], [0.0_f32; 3]);

@@ -137,6 +137,13 @@ pub enum FisherFault {
     Counts,
     /// An expectation over labels with one label: the gradients of all labels were added before they were squared, which gives zero. Code 49.
     SoleLabel,
+    /// A compact Fisher with a block whose scale is none: the bytes were never written, or are something else. Code 50.
+    Scale {
+        /// The first such block, of 256 entries.
+        block: usize,
+        /// The pattern in its place.
+        found: u16,
+    },
 }
 
 impl FisherFault {
@@ -160,6 +167,7 @@ impl FisherFault {
             Self::Element { .. } => 47,
             Self::Counts => 48,
             Self::SoleLabel => 49,
+            Self::Scale { .. } => 50,
         }
     }
 }
@@ -187,6 +195,9 @@ impl fmt::Display for FisherFault {
             Self::Element { found } => write!(f, "a header of element type {found}, expected another"),
             Self::Counts => f.write_str("the header's counts are not those of the state"),
             Self::SoleLabel => f.write_str("an expectation over labels with one label, expected each label's own gradient"),
+            Self::Scale { block, found } => {
+                write!(f, "block {block} of a compact Fisher has the scale {found:#06x}, expected a normal number of three fraction bits")
+            }
         }
     }
 }

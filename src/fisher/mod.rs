@@ -1,6 +1,8 @@
-//! Fisher information from gradients: estimators as types, accumulators that cannot lose a count, layers without per-example gradients.
+//! Fisher information from gradients: estimators as types, accumulators that cannot lose a count, layers without per-example gradients, and a compact
+//! storage.
 
 mod accumulator;
+mod compact;
 mod diagonal;
 mod gradient;
 mod header;
@@ -12,6 +14,7 @@ mod spec;
 mod spread;
 
 pub use accumulator::{CombineFisher, FisherAccumulator};
+pub use compact::{CompactCount, CompactFisher};
 pub use diagonal::DiagonalFisher;
 pub use gradient::{Gradient, MeanGradient};
 pub use header::{FISHER_HEADER, FisherHeader};
