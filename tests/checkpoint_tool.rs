@@ -4,84 +4,18 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use fisher_merge::{Dtype, LeBytes, Merge, Posterior, ValuesMut};
 
-/// A folder of its own for every test, removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("fisher-merge-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn file(&self, name: &str) -> String {
-        self.0.join(name).display().to_string()
-    }
-
-    /// A file of tensors: name, type, shape, bytes. `pad` spaces behind the header move the data to any offset.
-    fn write(&self, name: &str, pad: usize, tensors: &[(&str, &str, &str, Vec<u8>)]) -> String {
-        let (mut entries, mut data) = (Vec::new(), Vec::new());
-        for (name, dtype, shape, bytes) in tensors {
-            let begin = data.len();
-            data.extend(bytes);
-            entries.push(format!("\"{name}\":{{\"dtype\":\"{dtype}\",\"shape\":{shape},\"data_offsets\":[{begin},{}]}}", data.len()));
-        }
-        self.raw(name, &format!("{{{}}}{}", entries.join(","), " ".repeat(pad)), &data)
-    }
-
-    fn raw(&self, name: &str, header: &str, data: &[u8]) -> String {
-        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
-        bytes.extend(header.as_bytes());
-        bytes.extend(data);
-        std::fs::write(self.file(name), bytes).unwrap();
-        self.file(name)
-    }
-
-    fn names(&self) -> Vec<String> {
-        let mut names: Vec<_> =
-            std::fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// The tool, built beside the tests (`cargo test --test` alone does not build examples).
-fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let here = std::env::current_exe().unwrap();
-        let profile = here.parent().and_then(Path::parent).unwrap();
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--example", "merge_checkpoints", "--target-dir"]).arg(profile.parent().unwrap());
-        build.args(profile.ends_with("release").then_some("--release"));
-        assert!(build.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success());
-        profile.join("examples").join("merge_checkpoints")
-    })
-}
+#[path = "common/tool.rs"]
+mod tool;
+use tool::{Folder, program, refused};
 
 fn tool(arguments: &[&str]) -> Output {
-    Command::new(program()).args(arguments).output().unwrap()
-}
-
-/// Refused with this exit code, every one of these words in the message, and no panic.
-fn refused(output: &Output, code: i32, words: &[&str]) {
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{text}");
-    assert!(words.iter().all(|word| text.contains(word)), "{words:?} in {text}");
-    assert!(!text.contains("panicked"), "{text}");
+    Command::new(program("merge_checkpoints")).args(arguments).output().unwrap()
 }
 
 fn f32s(values: &[f32]) -> Vec<u8> {
@@ -348,7 +282,7 @@ fn large_checkpoints_take_little_memory() {
         std::fs::remove_file(&out).unwrap();
         let began = Instant::now();
         let call = ["--model", a, "--fisher", fa, "--model", b, "--fisher", fb, "--out", &out, "--arithmetic", arithmetic];
-        let mut child = Command::new(program()).args(call).stdout(Stdio::null()).spawn().unwrap();
+        let mut child = Command::new(program("merge_checkpoints")).args(call).stdout(Stdio::null()).spawn().unwrap();
         let mut peak = 0;
         while child.try_wait().unwrap().is_none() {
             let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();

@@ -8,9 +8,11 @@ use core::ops::ControlFlow;
 use std::alloc::System;
 
 use fisher_merge::{
-    BadNumbers, Bf16Bits, CompactFisher, Conditioning, Dtype, F16Bits, FisherStatistics, Floor, FloorScope, Job, LeBytes, Magnitude, Merge,
-    Model, ModelPrecision, NoEvidence, Normalize, Posterior, Progress, Real, RunningProduct, Shell, StoreMerge, Strided, StridedMut,
-    StridedTensor, StridedTensorMut, Tensor, TensorMut, Tensors, TensorsMut, Values, ValuesMut, from_natural, target, to_natural,
+    BadNumbers, Bf16Bits, CombineFisher, CompactFisher, Conditioning, DiagonalFisher, Dtype, Estimator, F16Bits, FisherAccumulator,
+    FisherHeader, FisherSpec, FisherSpread, FisherStatistics, Floor, FloorScope, Gradient, Job, LayerBatch, LeBytes, Magnitude, Merge,
+    Model, ModelPrecision, NoEvidence, Normalize, ObservedLabels, Posterior, Progress, Real, RunningProduct, SecondMoment, Shell,
+    StandardErrors, StoreMerge, Strided, StridedMut, StridedTensor, StridedTensorMut, Tensor, TensorMut, Tensors, TensorsMut, Values,
+    ValuesMut, from_natural, target, to_natural,
 };
 
 thread_local! {
@@ -196,6 +198,45 @@ fn promise_10_no_heap_for_stores() {
         let lent = [Model::isotropic(&mean, 0.5), Model::in_place(ModelPrecision::Diagonal(&other_fisher), 0.5)];
         let _ = driver.run(&lent, target, &mut scratch).unwrap();
         assert_eq!(driver.mismatches(&models, &StridedMut(&mut []), None).count(), 4);
+    });
+    assert_eq!(counted, 0);
+}
+
+/// Estimates of every kind, layers of every kind, errors of estimates, and their bytes.
+#[test]
+fn promise_10_no_heap_for_fishers() {
+    const LENGTH: usize = 6;
+    const STATE: usize = 2 * 2 * (LENGTH + 4);
+    let (mut one, mut two, mut three) = ([0.0_f32; STATE], [0.0_f32; STATE], [0.0_f64; FisherSpread::state_len(LENGTH)]);
+    let (mut scratch, mut bytes) = (vec![0.0_f32; DiagonalFisher::<ObservedLabels, f32>::LINEAR_SCRATCH], [0; 4 * STATE]);
+    let (gradient, inputs, ones, spec) = ([0.5_f32; LENGTH], [1.0_f32; 2 * LENGTH], [1.0_f32; 2], FisherSpec::new(LENGTH).slots(2));
+    let counted = allocations(|| {
+        let mut fisher = DiagonalFisher::observed_labels(spec, &mut one).unwrap();
+        fisher.example(Gradient::new(&gradient[..])).unwrap();
+        let layer = LayerBatch::new(&inputs[..6], &gradient[..4], &ones);
+        fisher.observe_linear((2, 3), &layer, &mut scratch).unwrap();
+        fisher.end_batch(&ones).unwrap();
+        fisher.observe_bias(&LayerBatch::new(&inputs[..], &inputs[..], &ones)).unwrap();
+        fisher.end_batch(&ones).unwrap();
+        fisher.observe_scale(&LayerBatch::new(&inputs[..], &inputs[..], &ones)).unwrap();
+        fisher.end_batch(&ones).unwrap();
+        fisher.observe_rows(3, &[0, 1], &LayerBatch::new(&inputs[..], &gradient[..], &ones)).unwrap();
+        fisher.end_batch(&ones).unwrap();
+        let header = fisher.write_state(&mut bytes).unwrap();
+        let header = FisherHeader::from_bytes(&header.to_bytes()).unwrap();
+        let other = DiagonalFisher::<ObservedLabels, f32>::read_state(&header, &bytes, &mut two).unwrap();
+        fisher.combine(&other).unwrap();
+        let mut out = [0.0_f64; LENGTH];
+        assert_eq!(fisher.finish_into(F16Bits(&mut [0_u16; LENGTH][..])).unwrap().examples, 18);
+        let mut spread = FisherSpread::start(Estimator::Exact, LENGTH, &mut three).unwrap();
+        for _ in 0..2 {
+            spread.observe(1.0, &[1.0; LENGTH]).unwrap();
+            spread.end(1.0).unwrap();
+        }
+        spread.standard_errors(StandardErrors::Population, &mut out).unwrap();
+        let _ = spread.finish(&mut out).unwrap();
+        let _ = SecondMoment::new(0.9, 3, 2).unwrap().fisher_into::<f32>(&inputs[..], &mut [0.0_f32; 12][..]).unwrap();
+        assert!(fisher.example(Gradient::new(&gradient[1..])).is_err());
     });
     assert_eq!(counted, 0);
 }

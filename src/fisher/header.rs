@@ -137,7 +137,10 @@ impl FisherHeader {
         if slots == 0 || (counts_draws && number == 0) {
             return Err(FisherFault::Zero.into());
         }
-        let _: [u8; 4] = take(&mut rest).ok_or(truncated)?;
+        let reserved: [u8; 4] = take(&mut rest).ok_or(truncated)?;
+        if reserved != [0; 4] || (!counts_draws && number != 0) {
+            return Err(FisherFault::Foreign.into());
+        }
         let length = u64::from_le_bytes(take(&mut rest).ok_or(truncated)?);
         let length = usize::try_from(length).map_err(|_| FisherFault::Length { expected: usize::MAX, found: usize::MAX })?;
         let model = u64::from_le_bytes(take(&mut rest).ok_or(truncated)?);

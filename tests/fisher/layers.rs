@@ -1,8 +1,7 @@
 //! Layers, against gradients of single examples: `Σ_t g_t·a_tᵀ` written out, squared and added one example at a time.
 
 use fisher_merge::{
-    AnySlice, DiagonalFisher, Dtype, Error, ExactLabels, FisherFault, FisherSpec, Gradient, LayerBatch, LeBytes, ObservedLabels, Real,
-    Shell,
+    DiagonalFisher, Dtype, Error, ExactLabels, FisherFault, FisherSpec, Gradient, LayerBatch, LeBytes, ObservedLabels, Real, Shell,
 };
 
 use crate::Random;
@@ -206,12 +205,15 @@ fn tied_layers_are_positions() {
     assert_eq!(tied, out);
 }
 
+/// An observation of a batch.
+type Observe<'a> = &'a dyn Fn(&mut DiagonalFisher<'_, ExactLabels, f64>) -> Result<(), Error>;
+
 /// Expected squares at the outputs, of every kind of parameter, are the expectation over labels.
 #[test]
 fn variances_at_the_outputs_are_the_whole_expectation() {
     let (a, v, ones) = ([1.0, -2.0, 3.0, 0.5], [0.25, 0.5, 0.0, 2.0], [1.0, 1.0]);
     let layer = LayerBatch::of_variances(&a[..], &v[..], &ones);
-    let found = |length: usize, observe: &dyn Fn(&mut DiagonalFisher<'_, ExactLabels, f64>) -> Result<(), Error>| {
+    let found = |length: usize, observe: Observe<'_>| {
         let spec = FisherSpec::new(length);
         let mut state = vec![0.0; spec.state_len::<f64>()];
         let mut fisher = DiagonalFisher::exact(spec, &mut state).unwrap();
@@ -286,5 +288,4 @@ fn bad_batches_are_refused_whole() {
     assert!(matches!(refused((2, 3), &good, &mut scratch[1..]), Error::Scratch { .. }), "{needed}");
     let rows = fisher.observe_rows(2, &[0, 3], &good);
     assert!(matches!(rows, Err(Error::Fisher(FisherFault::Length { expected: 3, found: 3 }))));
-    let _: AnySlice<'_> = AnySlice::of_bytes(Dtype::F32, &[0; 4]).unwrap();
 }

@@ -202,6 +202,8 @@ fn bad_headers_are_typed_errors() {
     assert_eq!(fault(&|bytes| bytes[4] = 2), Some(FisherFault::Version { found: 2 }));
     assert_eq!(fault(&|bytes| bytes[6] = 3), Some(FisherFault::Element { found: 3 }));
     assert_eq!(fault(&|bytes| bytes[7] = 9), Some(FisherFault::Foreign));
+    assert_eq!(fault(&|bytes| bytes[8] = 1), Some(FisherFault::Foreign), "draws of an empirical Fisher");
+    assert_eq!(fault(&|bytes| bytes[21] = 1), Some(FisherFault::Foreign), "of a version that is not known");
     assert_eq!(fault(&|bytes| bytes[7] = 2), Some(FisherFault::Zero), "no draws");
     assert_eq!(fault(&|bytes| bytes[16..20].fill(0)), Some(FisherFault::Zero), "no slots");
 }

@@ -7,6 +7,7 @@
 #![no_main]
 
 mod calls;
+mod fishers;
 mod stores;
 
 use core::panic::PanicInfo;
@@ -26,14 +27,14 @@ fn panic(_: &PanicInfo) -> ! {
 #[cfg(target_os = "linux")]
 #[unsafe(no_mangle)]
 pub extern "C" fn main() -> i32 {
-    i32::from(!(calls::all() && stores::all()))
+    i32::from(!(calls::all() && stores::all() && fishers::all()))
 }
 
 /// Where a linker without a script starts, and what it keeps is reached from.
 #[cfg(not(target_os = "linux"))]
 #[unsafe(no_mangle)]
 pub extern "C" fn _start() -> ! {
-    core::hint::black_box(calls::all() && stores::all());
+    core::hint::black_box(calls::all() && stores::all() && fishers::all());
     loop {
         core::hint::spin_loop();
     }
