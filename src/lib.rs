@@ -33,6 +33,8 @@
 //! view ──block──▶ kernel::fused ──▶ mean and precision out       Merge: all models of a tensor at once
 //! view ──block──▶ kernel::stream ─▶ the caller's (Λ, μ)          RunningProduct: one model at a time
 //! store ──tile──▶ Merge ──────────▶ tile ──▶ target              StoreMerge: whole models, by name
+//! gradients ────▶ kernel::squares ▶ the caller's sums ▶ Fisher   DiagonalFisher: one example and label at a time
+//! layer's batch ▶ kernel::outer ──▶ the caller's sums ▶ Fisher   observe_linear: no gradient of a single example is ever held
 //! ```
 //!
 //! # The rooms: which file to open
@@ -45,6 +47,7 @@
 //! | `summary` | what a merge counted ([`Summary`]) | a new count |
 //! | `view` | slices, raw 16-bit patterns and bytes, read and written by the block ([`Values`], [`ValuesMut`]) | a new way to hold numbers |
 //! | `kernel` | the loops: `step` is the recurrence, `scaled` its form at the ends of the range, `dispatch` the instruction sets ([`Shell`]) | speed |
+//! | `fisher` | estimates of Fishers ([`DiagonalFisher`], [`FisherSpread`]), their bytes ([`FisherHeader`]), eight bits an entry ([`CompactFisher`]) | **a new estimator**: a marker in `sampling.rs`, a number in `header.rs`; **a new layer**: a method in `layers.rs` |
 //! | `gaussian` | [`Posterior`], its power [`Factor`], natural parameters | **a new posterior**: a variant of [`Precision`] in `posterior.rs` |
 //! | `conditioning` | floors and norms of Fishers ([`Conditioning`], [`FisherStatistics`]) | how a Fisher is prepared |
 //! | `door` | what is compared before the first number is written | a new check |
@@ -55,8 +58,36 @@
 //! | `driver` | the loop over whole models ([`StoreMerge`], [`Model`]): comparing, tiles, progress, resuming | a new kind of precision of a [`Model`] |
 //! | [`reference`](mod@reference) | the formulas as the papers write them, one coordinate at a time | reading and checking |
 //!
-//! Each room imports only from rooms above it in this order: `scalar`, `error`, `policy`, `summary`, `view`, `kernel`, `gaussian`,
+//! Each room imports only from rooms above it in this order: `scalar`, `error`, `policy`, `summary`, `view`, `kernel`, `fisher`, `gaussian`,
 //! `conditioning`, `door`, `merge`, `product`, `store`, `stores`, `driver`; `reference` imports none.
+//!
+//! # Where Fishers come from
+//!
+//! `F = 1/N Σ_n E_{y∼p(y|x_n)} [(∇ log p(y|x_n))²]`: squared **per example and per label**. [`DiagonalFisher`] takes gradients one at a
+//! time, or a batch of a layer's inputs and output gradients at once. Which expectation is a type: [`ExactLabels`], [`SampledLabels`],
+//! [`ObservedLabels`] (the empirical Fisher); a mean over a batch ([`BatchMeans`]) and an optimiser's [`SecondMoment`] are something else,
+//! and recorded as such. Probabilities that do not add up, missing draws, a sole label and mixed estimators are errors. Counts are in the
+//! state, so that parts combine.
+//!
+//! ```
+//! use fisher_merge::{DiagonalFisher, FisherSpec, LabelCovariance, LayerBatch};
+//!
+//! // A last layer of two inputs and three classes, two examples: the exact expectation over labels in one matrix product.
+//! let (inputs, p) = ([1.0_f64, 2.0, 0.5, -1.0], [[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]]);
+//! let mut variances = [[0.0; 3]; 2];
+//! for (p, out) in p.iter().zip(&mut variances) {
+//!     LabelCovariance::new(p, &mut [0.0; 3])?.variances(out)?; // p(1 − p), without cancellation
+//! }
+//! let spec = FisherSpec::new(3 * 2);
+//! let (mut state, mut scratch) = (vec![0.0; spec.state_len::<f64>()], vec![0.0; DiagonalFisher::<fisher_merge::ExactLabels, f64>::LINEAR_SCRATCH]);
+//! let mut fisher = DiagonalFisher::exact(spec, &mut state)?;
+//! fisher.observe_linear((3, 2), &LayerBatch::of_variances(&inputs[..], variances.as_flattened(), &[1.0; 2]), &mut scratch)?;
+//! fisher.end_batch(&[1.0; 2])?;
+//! let mut out = [0.0_f32; 6];
+//! let record = fisher.finish_into(&mut out[..])?;
+//! assert_eq!((record.examples, out[0]), (2, ((0.21 * 1.0 + 0.09 * 0.25) / 2.0) as f32));
+//! # Ok::<(), fisher_merge::Error>(())
+//! ```
 //!
 //! # What it promises
 //!
