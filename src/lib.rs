@@ -45,6 +45,7 @@
 //! | `summary` | what a merge counted ([`Summary`]) | a new count |
 //! | `view` | slices, raw 16-bit patterns and bytes, read and written by the block ([`Values`], [`ValuesMut`]) | a new way to hold numbers |
 //! | `kernel` | the loops: `step` is the recurrence, `scaled` its form at the ends of the range, `dispatch` the instruction sets ([`Shell`]) | speed |
+//! | `linear` | dense matrices: products ([`MatrixProduct`]), Cholesky, eigenvalues | **another matrix product**; what structured posteriors stand on |
 //! | `gaussian` | [`Posterior`], its power [`Factor`], natural parameters | **a new posterior**: a variant of [`Precision`] in `posterior.rs` |
 //! | `conditioning` | floors and norms of Fishers ([`Conditioning`], [`FisherStatistics`]) | how a Fisher is prepared |
 //! | `door` | what is compared before the first number is written | a new check |
@@ -55,7 +56,7 @@
 //! | `driver` | the loop over whole models ([`StoreMerge`], [`Model`]): comparing, tiles, progress, resuming | a new kind of precision of a [`Model`] |
 //! | [`reference`](mod@reference) | the formulas as the papers write them, one coordinate at a time | reading and checking |
 //!
-//! Each room imports only from rooms above it in this order: `scalar`, `error`, `policy`, `summary`, `view`, `kernel`, `gaussian`,
+//! Each room imports only from rooms above it in this order: `scalar`, `error`, `policy`, `summary`, `view`, `kernel`, `linear`, `gaussian`,
 //! `conditioning`, `door`, `merge`, `product`, `store`, `stores`, `driver`; `reference` imports none.
 //!
 //! # What it promises
@@ -114,6 +115,7 @@ mod error;
 mod fisher;
 mod gaussian;
 mod kernel;
+mod linear;
 mod merge;
 mod policy;
 mod product;
@@ -126,7 +128,7 @@ mod view;
 
 pub use conditioning::{Conditioning, ModelScale, target};
 pub use driver::{Cursor, Mismatches, Model, ModelMean, ModelPrecision, Outcome, Pass, Progress, StoreMerge};
-pub use error::{Defect, Error, Estimator, Fault, FisherFault, Mismatch, Role, StoreError, StoreErrorKind};
+pub use error::{Defect, Error, Estimator, Fault, FisherFault, LinearFault, Mismatch, Role, StoreError, StoreErrorKind};
 pub use fisher::{
     BatchMeans, CombineFisher, DiagonalFisher, ExactLabels, FISHER_HEADER, FisherAccumulator, FisherHeader, FisherRecord, FisherSpec,
     FisherSpread, Gradient, LabelCovariance, LayerBatch, MeanGradient, ObservedLabels, PerExample, SampledLabels, Sampling, SecondMoment,
@@ -135,6 +137,7 @@ pub use fisher::{
 pub use gaussian::{Factor, Posterior, Precision, from_natural, to_natural};
 pub use kernel::sums::FisherStatistics;
 pub use kernel::{Magnitude, Shell};
+pub use linear::{BuiltIn, Matrix, MatrixMut, MatrixProduct};
 pub use merge::{Job, Merge};
 pub use policy::{BadNumbers, Floor, FloorOn, FloorScope, NoEvidence, Normalize};
 pub use product::RunningProduct;
