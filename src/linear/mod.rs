@@ -7,11 +7,16 @@
 #![allow(dead_code, reason = "the posteriors that stand on this come next")]
 
 pub(crate) mod cholesky;
+pub(crate) mod eigen;
+mod loops;
 mod matrix;
 mod packed;
 mod product;
+mod rotate;
+mod sweeps;
 pub(crate) mod tools;
 pub(crate) mod triangular;
+mod tridiagonal;
 
 #[cfg(test)]
 mod tests;

@@ -16,7 +16,9 @@ extern crate alloc;
 extern crate std;
 
 mod cholesky;
+mod eigen;
 mod product;
+mod timing;
 
 use alloc::vec;
 use alloc::vec::Vec;
