@@ -57,15 +57,15 @@ pub(crate) fn symmetric<R: Real, P: MatrixProduct<R>>(
 
 /// Brings the largest element of the lower triangle between one and two, and gives the exponent that was taken out.
 pub(super) fn scale<R: Real>(a: &mut MatrixMut<'_, R>) -> Result<i32, LinearFault> {
-    let exponent = exponent(a)?;
+    let exponent = exponent(a)?.unwrap_or_default();
     for row in 0..a.rows() {
         times_power(a.row(row, 0), -exponent);
     }
     Ok(exponent)
 }
 
-/// That of the largest element of the lower triangle; zero if there is none.
-pub(super) fn exponent<R: Real>(a: &mut MatrixMut<'_, R>) -> Result<i32, LinearFault> {
+/// That of the largest element of the lower triangle; `None` if all are zero.
+pub(super) fn exponent<R: Real>(a: &mut MatrixMut<'_, R>) -> Result<Option<i32>, LinearFault> {
     let mut largest = R::ZERO;
     for row in 0..a.rows() {
         for value in a.row(row, 0).iter().take(row + 1) {
@@ -75,7 +75,7 @@ pub(super) fn exponent<R: Real>(a: &mut MatrixMut<'_, R>) -> Result<i32, LinearF
             largest = if value.abs() > largest { value.abs() } else { largest };
         }
     }
-    Ok(if largest == R::ZERO { 0 } else { largest.split().1 })
+    Ok((largest != R::ZERO).then(|| largest.split().1))
 }
 
 /// Selects the least value that is left, again and again: few exchanges of rows.

@@ -11,6 +11,7 @@ pub(crate) mod eigen;
 mod loops;
 mod matrix;
 mod packed;
+pub(crate) mod pair;
 mod product;
 mod rotate;
 mod sweeps;

@@ -17,6 +17,7 @@ extern crate std;
 
 mod cholesky;
 mod eigen;
+mod pair;
 mod product;
 mod timing;
 

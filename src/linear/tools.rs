@@ -77,3 +77,21 @@ pub(super) fn transpose<R: Real>(input: Matrix<'_, R>, out: &mut MatrixMut<'_, R
         }
     }
 }
+
+/// `A ← Aᵀ` of a square matrix, by squares that caches hold.
+pub(super) fn transpose_in_place<R: Real>(a: &mut MatrixMut<'_, R>) {
+    const SIDE: usize = 16;
+    let n = a.rows().min(a.columns());
+    for first in (0..n).step_by(SIDE) {
+        for column in (0..=first).step_by(SIDE) {
+            for row in first..(first + SIDE).min(n) {
+                let (mut above, mut here) = a.split(row);
+                for (j, value) in here.row(0, column).iter_mut().enumerate().take(SIDE.min(row.saturating_sub(column))) {
+                    if let Some(other) = above.row(column + j, row).first_mut() {
+                        core::mem::swap(value, other);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -7,7 +7,7 @@ use std::time::Instant;
 use ndarray::Array2;
 
 use super::*;
-use crate::linear::{cholesky, eigen, triangular};
+use crate::linear::{cholesky, eigen, pair, triangular};
 
 /// Seconds of one call.
 fn seconds(work: impl FnOnce()) -> f64 {
@@ -32,28 +32,32 @@ fn square_of(values: &[f64], n: usize) -> Matrix<'_, f64> {
     Matrix::new(values, n, n).unwrap()
 }
 
+/// `G·Gᵀ + 1/100`.
+fn symmetric_of(random: &mut Random, n: usize) -> Vec<f64> {
+    let g = Array2::from_shape_vec((n, n), random.numbers(n * n)).unwrap();
+    let mut a = g.dot(&g.t());
+    (0..n).for_each(|i| a[(i, i)] += 0.01);
+    a.into_raw_vec_and_offset().0
+}
+
 #[test]
 #[ignore = "takes its time, and means something in a release build alone"]
 #[allow(clippy::cast_precision_loss, reason = "small numbers")]
 fn figures() {
     let product = BuiltIn::new();
     let with = tools(&product, Shell::detect());
-    eprintln!("{:>5} {:>10} {:>9} {:>9} {:>9} {:>9}", "n", "unit", "product", "cholesky", "solve", "eigen");
+    eprintln!("{:>5} {:>10} {:>9} {:>9} {:>9} {:>9} {:>9}", "n", "unit", "product", "cholesky", "solve", "eigen", "pair");
     for n in [256, 512, 1024] {
         let times = if n > 512 { 3 } else { 7 };
         let mut random = Random(n as u64);
-        let g: Vec<f64> = random.numbers(n * n);
-        let view = Array2::from_shape_vec((n, n), g.clone()).unwrap();
         let square = |values: &[f64]| Array2::from_shape_vec((n, n), values.to_vec()).unwrap();
-        let mut a = view.dot(&view.t());
-        (0..n).for_each(|i| a[(i, i)] += 0.01);
-        let a = a.into_raw_vec_and_offset().0;
+        let a = symmetric_of(&mut random, n);
         let theirs = square(&a);
         let unit = median(times, &a, |_| {
             core::hint::black_box(theirs.dot(&theirs));
         });
         let (mut out, mut values) = (vec![0.0; n * n], vec![0.0; n]);
-        let mut room = vec![0.0; eigen::scratch::<f64>(&product, n).max(cholesky::scratch::<f64>(&product, n))];
+        let mut room = vec![0.0; pair::scratch::<f64>(&product, n)];
         let ours = median(times, &a, |a| {
             let c = MatrixMut::new(&mut out, n, n).unwrap();
             product.multiply(1.0, square_of(a, n), square_of(a, n), 0.0, c, &mut room).unwrap();
@@ -69,7 +73,13 @@ fn figures() {
             let (a, out) = (MatrixMut::new(a, n, n).unwrap(), MatrixMut::new(&mut out, n, n).unwrap());
             eigen::symmetric(with, a, &mut values, out, &mut room).unwrap();
         });
-        let [ours, factor, solve, eigen] = [ours, factor, solve, eigen].map(|time| time / unit);
-        eprintln!("{n:>5} {:>8.2}ms {ours:>9.2} {factor:>9.2} {solve:>9.2} {eigen:>9.2}", unit * 1e3);
+        let other = symmetric_of(&mut random, n);
+        let pair = median(times, &a, |a| {
+            let (mut a2, p) = (other.clone(), MatrixMut::new(&mut out, n, n).unwrap());
+            let (a1, a2) = (MatrixMut::new(a, n, n).unwrap(), MatrixMut::new(&mut a2, n, n).unwrap());
+            pair::diagonalise(with, a1, a2, &mut values, p, &mut room).unwrap();
+        });
+        let [ours, factor, solve, eigen, pair] = [ours, factor, solve, eigen, pair].map(|time| time / unit);
+        eprintln!("{n:>5} {:>8.2}ms {ours:>9.2} {factor:>9.2} {solve:>9.2} {eigen:>9.2} {pair:>9.2}", unit * 1e3);
     }
 }
