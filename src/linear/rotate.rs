@@ -1,4 +1,5 @@
 //! Sweeps of plane rotations, collected and applied to the rows of a matrix by column strips that a cache holds.
+#![allow(clippy::indexing_slicing, reason = "fixed-size arrays, indexed by their own lengths")]
 
 use super::matrix::MatrixMut;
 use super::packed::{load, store};
@@ -101,13 +102,17 @@ impl<R: Real> Rotate<'_, R> {
                     load(strip, self.rows.row(row, column));
                 }
             }
-            for sweep in self.sweeps {
-                let Some(rotations) = self.rotations.get(sweep.at..sweep.at + 2 * sweep.count) else { return };
-                let Some(strip) = self.strip.get_mut((sweep.lowest() - from) * W..(sweep.highest() + 1 - from) * W) else { return };
-                if sweep.downwards {
-                    rotate::<W, R>(strip.chunks_exact_mut(W), rotations);
-                } else {
-                    rotate::<W, R>(strip.chunks_exact_mut(W).rev(), rotations);
+            let mut left = self.sweeps;
+            while let [sweep, rest @ ..] = left {
+                match rest {
+                    [other, rest @ ..] if other.start == sweep.start && other.downwards == sweep.downwards => {
+                        self.sweep::<W>(from, *sweep, *other);
+                        left = rest;
+                    }
+                    _ => {
+                        self.sweep::<W>(from, *sweep, Sweep { count: 0, ..*sweep });
+                        left = rest;
+                    }
                 }
             }
             for (row, strip) in (from..=till).zip(self.strip.chunks_exact(W)) {
@@ -119,6 +124,72 @@ impl<R: Real> Rotate<'_, R> {
     }
 }
 
+impl<R: Real> Rotate<'_, R> {
+    /// Two sweeps that begin at the same row, over one strip: the second follows two rows behind the first.
+    #[inline(always)]
+    fn sweep<const W: usize>(&mut self, from: usize, first: Sweep, second: Sweep) {
+        let rotations = self.rotations;
+        let list = |sweep: Sweep| rotations.get(sweep.at..sweep.at + 2 * sweep.count).unwrap_or_default().chunks_exact(2);
+        let row = |position: usize| if first.downwards { first.start + position - from } else { first.start - position - from };
+        let (mut leader, mut follower) = (list(first).enumerate(), list(second).enumerate());
+        let strip = &mut *self.strip;
+        if let Some((_, rotation)) = leader.next() {
+            one::<W, R>(strip, [row(0), row(1)], rotation);
+        }
+        let both = second.count.min(first.count.saturating_sub(1));
+        for ((at, second), (_, first)) in follower.by_ref().zip(leader.by_ref()).take(both) {
+            two::<W, R>(strip, [row(at), row(at + 1), row(at + 2)], first, second);
+        }
+        for (at, rotation) in leader.chain(follower) {
+            one::<W, R>(strip, [row(at), row(at + 1)], rotation);
+        }
+    }
+}
+
+/// The numbers of a row of the strip.
+#[inline(always)]
+fn read<const W: usize, R: Real>(strip: &[R], row: usize) -> [R; W] {
+    strip.get(row * W..).and_then(|rest| rest.first_chunk::<W>()).copied().unwrap_or([R::ZERO; W])
+}
+
+#[inline(always)]
+fn write<const W: usize, R: Real>(strip: &mut [R], row: usize, values: &[R; W]) {
+    if let Some(place) = strip.get_mut(row * W..).and_then(|rest| rest.first_chunk_mut::<W>()) {
+        *place = *values;
+    }
+}
+
+/// `(c·x + s·y, c·y − s·x)`.
+#[inline(always)]
+fn turn<const W: usize, R: Real>(x: &[R; W], y: &[R; W], rotation: &[R]) -> ([R; W], [R; W]) {
+    let &[c, s] = rotation.first_chunk::<2>().unwrap_or(&[R::ONE, R::ZERO]);
+    let (mut first, mut second) = ([R::ZERO; W], [R::ZERO; W]);
+    for j in 0..W {
+        first[j] = c * x[j] + s * y[j];
+    }
+    for j in 0..W {
+        second[j] = c * y[j] - s * x[j];
+    }
+    (first, second)
+}
+
+#[inline(always)]
+fn one<const W: usize, R: Real>(strip: &mut [R], [x, y]: [usize; 2], rotation: &[R]) {
+    let (first, second) = turn::<W, R>(&read(strip, x), &read(strip, y), rotation);
+    write(strip, x, &first);
+    write(strip, y, &second);
+}
+
+/// The leader's rotation of the second and third row, then the follower's of the first and second.
+#[inline(always)]
+fn two<const W: usize, R: Real>(strip: &mut [R], [x, y, z]: [usize; 3], leader: &[R], follower: &[R]) {
+    let (middle, last) = turn::<W, R>(&read(strip, y), &read(strip, z), leader);
+    let (first, middle) = turn::<W, R>(&read(strip, x), &middle, follower);
+    write(strip, x, &first);
+    write(strip, y, &middle);
+    write(strip, z, &last);
+}
+
 impl Sweep {
     fn lowest(&self) -> usize {
         if self.downwards { self.start } else { self.start - self.count }
@@ -127,19 +198,4 @@ impl Sweep {
     fn highest(&self) -> usize {
         if self.downwards { self.start + self.count } else { self.start }
     }
-}
-
-/// One sweep over one strip: `(c·z + s·x, c·x − s·z)` takes the places of a row `z` and the next one `x`. The latter stays in registers.
-#[inline(always)]
-fn rotate<'r, const W: usize, R: Real>(mut rows: impl Iterator<Item = &'r mut [R]>, rotations: &[R]) {
-    let Some(mut place) = rows.next().and_then(|row| row.first_chunk_mut::<W>()) else { return };
-    let mut carried = *place;
-    for (row, rotation) in rows.zip(rotations.chunks_exact(2)) {
-        let (Some(row), Some(&[c, s])) = (row.first_chunk_mut::<W>(), rotation.first_chunk::<2>()) else { return };
-        for ((out, carried), &x) in place.iter_mut().zip(&mut carried).zip(row.iter()) {
-            (*out, *carried) = (c * *carried + s * x, c * x - s * *carried);
-        }
-        place = row;
-    }
-    *place = carried;
 }
