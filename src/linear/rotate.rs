@@ -1,6 +1,8 @@
 //! Sweeps of plane rotations, collected and applied to the rows of a matrix by column strips that a cache holds.
 #![allow(clippy::indexing_slicing, reason = "fixed-size arrays, indexed by their own lengths")]
 
+use core::slice::ChunksExact;
+
 use super::matrix::MatrixMut;
 use super::packed::{load, store};
 use crate::kernel::dispatch::{Kernel, Shell};
@@ -14,8 +16,8 @@ const WHOLE: usize = 32;
 /// Columns of a strip: four vectors of 32 bytes, since each waits for what became of it one rotation ago.
 const fn width<R: Real>() -> usize {
     match R::DTYPE {
-        Dtype::F32 => 32,
-        _ => 16,
+        Dtype::F32 => 64,
+        _ => 32,
     }
 }
 
@@ -87,7 +89,7 @@ impl<R: Real> Kernel for Rotate<'_, R> {
 
     #[inline(always)]
     fn run<I: Isa>(self) {
-        if R::DTYPE == Dtype::F32 { self.strips::<32>() } else { self.strips::<16>() }
+        if R::DTYPE == Dtype::F32 { self.strips::<64>() } else { self.strips::<32>() }
     }
 }
 
@@ -103,16 +105,18 @@ impl<R: Real> Rotate<'_, R> {
                 }
             }
             let mut left = self.sweeps;
-            while let [sweep, rest @ ..] = left {
-                match rest {
-                    [other, rest @ ..] if other.start == sweep.start && other.downwards == sweep.downwards => {
-                        self.sweep::<W>(from, *sweep, *other);
-                        left = rest;
-                    }
-                    _ => {
-                        self.sweep::<W>(from, *sweep, Sweep { count: 0, ..*sweep });
-                        left = rest;
-                    }
+            while let [first, rest @ ..] = left {
+                let pair = rest.first().filter(|next| next.start == first.start && next.downwards == first.downwards);
+                let second = pair.copied().unwrap_or(Sweep { count: 0, ..*first });
+                left = rest.get(usize::from(pair.is_some())..).unwrap_or_default();
+                let (list, till) = (|sweep| rotations_of(self.rotations, sweep), from + self.strip.len() / W);
+                let (above, below) = (first.start + 1, first.start);
+                if first.downwards {
+                    let rows = self.strip.get_mut((below - from) * W..(till - from) * W).unwrap_or_default().chunks_exact_mut(W);
+                    follow::<W, R>(rows, list(*first), list(second));
+                } else {
+                    let rows = self.strip.get_mut(..(above - from) * W).unwrap_or_default().chunks_exact_mut(W).rev();
+                    follow::<W, R>(rows, list(*first), list(second));
                 }
             }
             for (row, strip) in (from..=till).zip(self.strip.chunks_exact(W)) {
@@ -124,70 +128,70 @@ impl<R: Real> Rotate<'_, R> {
     }
 }
 
-impl<R: Real> Rotate<'_, R> {
-    /// Two sweeps that begin at the same row, over one strip: the second follows two rows behind the first.
-    #[inline(always)]
-    fn sweep<const W: usize>(&mut self, from: usize, first: Sweep, second: Sweep) {
-        let rotations = self.rotations;
-        let list = |sweep: Sweep| rotations.get(sweep.at..sweep.at + 2 * sweep.count).unwrap_or_default().chunks_exact(2);
-        let row = |position: usize| if first.downwards { first.start + position - from } else { first.start - position - from };
-        let (mut leader, mut follower) = (list(first).enumerate(), list(second).enumerate());
-        let strip = &mut *self.strip;
-        if let Some((_, rotation)) = leader.next() {
-            one::<W, R>(strip, [row(0), row(1)], rotation);
-        }
-        let both = second.count.min(first.count.saturating_sub(1));
-        for ((at, second), (_, first)) in follower.by_ref().zip(leader.by_ref()).take(both) {
-            two::<W, R>(strip, [row(at), row(at + 1), row(at + 2)], first, second);
-        }
-        for (at, rotation) in leader.chain(follower) {
-            one::<W, R>(strip, [row(at), row(at + 1)], rotation);
-        }
+/// A cosine and a sine for each rotation of a sweep.
+#[inline(always)]
+fn rotations_of<R>(rotations: &[R], sweep: Sweep) -> ChunksExact<'_, R> {
+    rotations.get(sweep.at..sweep.at + 2 * sweep.count).unwrap_or_default().chunks_exact(2)
+}
+
+/// Two sweeps that begin at the same row, over one strip: the second follows one rotation behind the first. Each row is read and written
+/// once for both.
+#[inline(always)]
+fn follow<'r, const W: usize, R: Real>(
+    mut rows: impl Iterator<Item = &'r mut [R]>,
+    mut first: ChunksExact<'_, R>,
+    mut second: ChunksExact<'_, R>,
+) {
+    let (Some(mut x), Some(mut y)) = (rows.next(), rows.next()) else { return };
+    if let Some(rotation) = first.next() {
+        one::<W, R>(x, y, rotation);
     }
-}
-
-/// The numbers of a row of the strip.
-#[inline(always)]
-fn read<const W: usize, R: Real>(strip: &[R], row: usize) -> [R; W] {
-    strip.get(row * W..).and_then(|rest| rest.first_chunk::<W>()).copied().unwrap_or([R::ZERO; W])
-}
-
-#[inline(always)]
-fn write<const W: usize, R: Real>(strip: &mut [R], row: usize, values: &[R; W]) {
-    if let Some(place) = strip.get_mut(row * W..).and_then(|rest| rest.first_chunk_mut::<W>()) {
-        *place = *values;
+    let both = first.len().min(second.len());
+    for ((leader, follower), z) in first.by_ref().zip(second.by_ref()).take(both).zip(rows.by_ref()) {
+        two::<W, R>([&mut *x, &mut *y, &mut *z], leader, follower);
+        (x, y) = (y, z);
+    }
+    if second.len() > 0 {
+        // The second goes on from where the first ended: of it no rotation is left.
+        for rotation in second {
+            one::<W, R>(x, y, rotation);
+            let Some(z) = rows.next() else { return };
+            (x, y) = (y, z);
+        }
+    } else {
+        for (rotation, z) in first.zip(rows) {
+            one::<W, R>(y, z, rotation);
+            y = z;
+        }
     }
 }
 
 /// `(c·x + s·y, c·y − s·x)`.
 #[inline(always)]
-fn turn<const W: usize, R: Real>(x: &[R; W], y: &[R; W], rotation: &[R]) -> ([R; W], [R; W]) {
-    let &[c, s] = rotation.first_chunk::<2>().unwrap_or(&[R::ONE, R::ZERO]);
-    let (mut first, mut second) = ([R::ZERO; W], [R::ZERO; W]);
-    for j in 0..W {
-        first[j] = c * x[j] + s * y[j];
-    }
-    for j in 0..W {
-        second[j] = c * y[j] - s * x[j];
-    }
-    (first, second)
+fn turn<R: Real>(x: R, y: R, [c, s]: [R; 2]) -> (R, R) {
+    (c * x + s * y, c * y - s * x)
 }
 
 #[inline(always)]
-fn one<const W: usize, R: Real>(strip: &mut [R], [x, y]: [usize; 2], rotation: &[R]) {
-    let (first, second) = turn::<W, R>(&read(strip, x), &read(strip, y), rotation);
-    write(strip, x, &first);
-    write(strip, y, &second);
+fn one<const W: usize, R: Real>(x: &mut [R], y: &mut [R], rotation: &[R]) {
+    let (Some(x), Some(y), Some(&rotation)) = (x.first_chunk_mut::<W>(), y.first_chunk_mut::<W>(), rotation.first_chunk::<2>()) else {
+        return;
+    };
+    for j in 0..W {
+        (x[j], y[j]) = turn(x[j], y[j], rotation);
+    }
 }
 
 /// The leader's rotation of the second and third row, then the follower's of the first and second.
 #[inline(always)]
-fn two<const W: usize, R: Real>(strip: &mut [R], [x, y, z]: [usize; 3], leader: &[R], follower: &[R]) {
-    let (middle, last) = turn::<W, R>(&read(strip, y), &read(strip, z), leader);
-    let (first, middle) = turn::<W, R>(&read(strip, x), &middle, follower);
-    write(strip, x, &first);
-    write(strip, y, &middle);
-    write(strip, z, &last);
+fn two<const W: usize, R: Real>([x, y, z]: [&mut [R]; 3], leader: &[R], follower: &[R]) {
+    let (Some(x), Some(y), Some(z)) = (x.first_chunk_mut::<W>(), y.first_chunk_mut::<W>(), z.first_chunk_mut::<W>()) else { return };
+    let (Some(&leader), Some(&follower)) = (leader.first_chunk::<2>(), follower.first_chunk::<2>()) else { return };
+    for j in 0..W {
+        let (middle, last) = turn(y[j], z[j], leader);
+        (x[j], y[j]) = turn(x[j], middle, follower);
+        z[j] = last;
+    }
 }
 
 impl Sweep {
