@@ -4,12 +4,14 @@
 //! belong to stores, so a tensor and a model go by their numbers.
 
 mod fisher;
+mod linear;
 mod mismatch;
 mod store;
 
 use core::fmt;
 
 pub use fisher::{Estimator, FisherFault};
+pub use linear::LinearFault;
 pub use mismatch::{Fault, Mismatch};
 pub use store::{StoreError, StoreErrorKind};
 
@@ -194,11 +196,19 @@ pub enum Error {
     },
     /// A call of a Fisher accumulator. Codes 32 to 50.
     Fisher(FisherFault),
+    /// A matrix or a product of matrices. Codes 64 to 69.
+    Linear(LinearFault),
 }
 
 impl From<FisherFault> for Error {
     fn from(fault: FisherFault) -> Self {
         Self::Fisher(fault)
+    }
+}
+
+impl From<LinearFault> for Error {
+    fn from(fault: LinearFault) -> Self {
+        Self::Linear(fault)
     }
 }
 
@@ -236,6 +246,7 @@ impl Error {
             Self::Store { .. } => 16,
             Self::Scratch { .. } => 17,
             Self::Fisher(fault) => fault.code(),
+            Self::Linear(fault) => fault.code(),
         }
     }
 }
@@ -272,6 +283,7 @@ impl fmt::Display for Error {
             Self::Mismatch(mismatch) => mismatch.fmt(f),
             Self::Store { tensor, model, role, error } => write!(f, "tensor {tensor}, model {model}: {role}: {error}"),
             Self::Fisher(fault) => fault.fmt(f),
+            Self::Linear(fault) => fault.fmt(f),
             Self::Scratch { needed, found } => write!(f, "the scratch holds {found} numbers, expected at least {needed}"),
         }
     }

@@ -47,6 +47,7 @@
 //! | `summary` | what a merge counted ([`Summary`]) | a new count |
 //! | `view` | slices, raw 16-bit patterns and bytes, read and written by the block ([`Values`], [`ValuesMut`]) | a new way to hold numbers |
 //! | `kernel` | the loops: `step` is the recurrence, `scaled` its form at the ends of the range, `dispatch` the instruction sets ([`Shell`]) | speed |
+//! | `linear` | dense matrices: products ([`MatrixProduct`]), Cholesky, eigenvalues | **another matrix product**; what structured posteriors stand on |
 //! | `fisher` | estimates of Fishers ([`DiagonalFisher`], [`FisherSpread`]), their bytes ([`FisherHeader`]), eight bits an entry ([`CompactFisher`]) | **a new estimator**: a marker in `sampling.rs`, a number in `header.rs`; **a new layer**: a method in `layers.rs` |
 //! | `gaussian` | [`Posterior`], its power [`Factor`], natural parameters | **a new posterior**: a variant of [`Precision`] in `posterior.rs` |
 //! | `conditioning` | floors and norms of Fishers ([`Conditioning`], [`FisherStatistics`]) | how a Fisher is prepared |
@@ -58,7 +59,7 @@
 //! | `driver` | the loop over whole models ([`StoreMerge`], [`Model`]): comparing, tiles, progress, resuming | a new kind of precision of a [`Model`] |
 //! | [`reference`](mod@reference) | the formulas as the papers write them, one coordinate at a time | reading and checking |
 //!
-//! Each room imports only from rooms above it in this order: `scalar`, `error`, `policy`, `summary`, `view`, `kernel`, `fisher`, `gaussian`,
+//! Each room imports only from rooms above it in this order: `scalar`, `error`, `policy`, `summary`, `view`, `kernel`, `linear`, `fisher`, `gaussian`,
 //! `conditioning`, `door`, `merge`, `product`, `store`, `stores`, `driver`; `reference` imports none.
 //!
 //! # Where Fishers come from
@@ -145,6 +146,7 @@ mod error;
 mod fisher;
 mod gaussian;
 mod kernel;
+mod linear;
 mod merge;
 mod policy;
 mod product;
@@ -157,7 +159,7 @@ mod view;
 
 pub use conditioning::{Conditioning, ModelScale, target};
 pub use driver::{Cursor, Mismatches, Model, ModelMean, ModelPrecision, Outcome, Pass, Progress, StoreMerge};
-pub use error::{Defect, Error, Estimator, Fault, FisherFault, Mismatch, Role, StoreError, StoreErrorKind};
+pub use error::{Defect, Error, Estimator, Fault, FisherFault, LinearFault, Mismatch, Role, StoreError, StoreErrorKind};
 pub use fisher::{
     BatchMeans, CombineFisher, CompactCount, CompactFisher, DiagonalFisher, ExactLabels, FISHER_HEADER, FisherAccumulator, FisherHeader,
     FisherRecord, FisherSpec, FisherSpread, Gradient, LabelCovariance, LayerBatch, MeanGradient, ObservedLabels, PerExample, SampledLabels,
@@ -166,6 +168,7 @@ pub use fisher::{
 pub use gaussian::{Factor, Posterior, Precision, from_natural, to_natural};
 pub use kernel::sums::FisherStatistics;
 pub use kernel::{Magnitude, Shell};
+pub use linear::{BuiltIn, Matrix, MatrixMut, MatrixProduct};
 pub use merge::{Job, Merge};
 pub use policy::{BadNumbers, Floor, FloorOn, FloorScope, NoEvidence, Normalize};
 pub use product::RunningProduct;
