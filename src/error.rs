@@ -196,8 +196,15 @@ pub enum Error {
     },
     /// A call of a Fisher accumulator. Codes 32 to 50.
     Fisher(FisherFault),
-    /// A matrix or a product of matrices. Codes 64 to 69.
+    /// A matrix or a product of matrices. Codes 64 to 71.
     Linear(LinearFault),
+    /// The merge of structured posteriors of a tensor has no solution. Its code is that of its fault.
+    NotSolved {
+        /// The tensor, as the caller numbered it.
+        tensor: usize,
+        /// Why.
+        fault: LinearFault,
+    },
 }
 
 impl From<FisherFault> for Error {
@@ -246,7 +253,7 @@ impl Error {
             Self::Store { .. } => 16,
             Self::Scratch { .. } => 17,
             Self::Fisher(fault) => fault.code(),
-            Self::Linear(fault) => fault.code(),
+            Self::Linear(fault) | Self::NotSolved { fault, .. } => fault.code(),
         }
     }
 }
@@ -284,6 +291,7 @@ impl fmt::Display for Error {
             Self::Store { tensor, model, role, error } => write!(f, "tensor {tensor}, model {model}: {role}: {error}"),
             Self::Fisher(fault) => fault.fmt(f),
             Self::Linear(fault) => fault.fmt(f),
+            Self::NotSolved { tensor, fault } => write!(f, "tensor {tensor}: {fault}"),
             Self::Scratch { needed, found } => write!(f, "the scratch holds {found} numbers, expected at least {needed}"),
         }
     }

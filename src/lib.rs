@@ -154,6 +154,7 @@ pub mod reference;
 mod scalar;
 mod store;
 mod stores;
+mod structured;
 mod summary;
 mod view;
 
@@ -175,6 +176,10 @@ pub use product::RunningProduct;
 pub use scalar::{Dtype, Real};
 pub use store::{Element, ParameterInfo, ParameterSource, ParameterTarget};
 pub use stores::{Strided, StridedMut, StridedTensor, StridedTensorMut, Tensor, TensorMut, Tensors, TensorsMut};
+pub use structured::{
+    Damping, DampingMean, Density, Method, Repair, Solved, Structure, StructureMut, StructuredFactor, StructuredMerge, StructuredPosterior,
+    merged_precision,
+};
 pub use summary::Summary;
 pub use view::{AnySlice, AnySliceMut, Bf16Bits, F16Bits, LeBytes, Stored, Values, ValuesMut};
 

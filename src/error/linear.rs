@@ -36,6 +36,18 @@ pub enum LinearFault {
         /// The row of the eigenvalue that was left.
         row: usize,
     },
+    /// A matrix is not symmetric. Code 70.
+    NotSymmetric {
+        /// The row of an element below the diagonal that differs from the one above it.
+        row: usize,
+        /// Its column.
+        column: usize,
+    },
+    /// A structure cannot be written as the one that was asked for. Code 71.
+    Structure {
+        /// The model that has it, among those that take part.
+        model: usize,
+    },
     /// A product of the caller's failed. Code 69.
     Backend {
         /// What it says.
@@ -52,6 +64,8 @@ impl LinearFault {
             Self::NotFinite { .. } => 67,
             Self::NoConvergence { .. } => 68,
             Self::Backend { .. } => 69,
+            Self::NotSymmetric { .. } => 70,
+            Self::Structure { .. } => 71,
         }
     }
 }
@@ -64,6 +78,8 @@ impl fmt::Display for LinearFault {
             Self::NotPositiveDefinite { pivot } => write!(f, "the matrix is not positive definite at row {pivot}"),
             Self::NotFinite { row } => write!(f, "the matrix is not finite at row {row}"),
             Self::NoConvergence { row } => write!(f, "the eigenvalue of row {row} did not converge"),
+            Self::NotSymmetric { row, column } => write!(f, "the matrix is not symmetric at row {row}, column {column}"),
+            Self::Structure { model } => write!(f, "the precision of model {model} has no such form"),
             Self::Backend { code } => write!(f, "the matrix product failed with code {code}"),
         }
     }

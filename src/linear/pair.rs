@@ -58,7 +58,12 @@ pub(crate) fn diagonalise<R: Real, P: MatrixProduct<R>>(
         times_power(a1.row(row, 0), half);
         times_power(p.row(row, 0), -half);
     }
-    for share in shares {
+    // Rounding moves a share of a singular matrix by about eps times the condition of the sum; what is further out was indefinite.
+    let slack = R::epsilon().sqrt() * R::from_f64(64.0);
+    for (pivot, share) in shares.iter_mut().enumerate() {
+        if *share < -slack || *share > R::ONE + slack {
+            return Err(LinearFault::NotPositiveDefinite { pivot });
+        }
         *share = share.max(R::ZERO).min(R::ONE);
     }
     Ok(())

@@ -1,0 +1,351 @@
+//! The merge of structured posteriors of one tensor.
+
+use super::damping::{Damping, DampingMean};
+use super::elementwise;
+use super::operator;
+use super::posterior::{Structure, StructuredFactor, StructuredPosterior};
+use super::problem::{Sum, takes_part};
+use super::solve::{self, Stop};
+use super::system::{System, Work};
+use super::verify::{self, Place};
+use crate::error::{Defect, Error, LinearFault, Role};
+use crate::gaussian::Posterior;
+use crate::kernel::Shell;
+use crate::kernel::step::is_finite;
+use crate::linear::tools::Tools;
+use crate::linear::{BuiltIn, MatrixProduct};
+use crate::policy::NoEvidence;
+use crate::product::RunningProduct;
+use crate::scalar::Real;
+
+/// How a merge was solved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Method {
+    /// One model had all the evidence, or none had any: a mean was copied.
+    Copied,
+    /// Scalars, rows and diagonals: one recurrence an element.
+    ElementWise,
+    /// Input covariances and scalars: one Cholesky factorisation.
+    InputCovariance,
+    /// Two Kronecker products, in closed form. Scalars, rows and input covariances are such products too.
+    KroneckerPair,
+    /// A dense structure is among them: all are promoted to dense ones, one Cholesky factorisation.
+    Dense,
+    /// Low ranks and diagonals.
+    Woodbury,
+    /// More than two Kronecker products, or mixtures of them with diagonals and low ranks.
+    ConjugateGradients,
+}
+
+/// What happens where a sum of precisions is not positive definite.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Repair {
+    /// [`Error::NotSolved`], which names the tensor.
+    #[default]
+    Refuse,
+    /// More damping: by the root of epsilon first, then sixteen times that, and so on up to about a quarter. What was added is in
+    /// [`Solved::repaired`].
+    Raise,
+}
+
+/// How a merge went.
+#[must_use = "it says whether the solution is as exact as asked, and what was repaired"]
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Solved {
+    /// Which solver.
+    pub method: Method,
+    /// Of conjugate gradients.
+    pub iterations: u32,
+    /// `‖B − Λ*·X‖/‖B‖` of what was solved. Zero where nothing was.
+    pub residual: f64,
+    /// Elements for which no model has evidence: they keep the target's mean. Structures with matrices count whole tensors only, since
+    /// damping decides in their directions.
+    pub no_evidence: u64,
+    /// What [`Repair::Raise`] added to the damping.
+    pub repaired: f64,
+}
+
+/// A base model's mean and its prior precision.
+pub(super) type Base<'a, R> = (&'a [R], Structure<'a, R>);
+
+/// The merge of structured posteriors, `W* = Λ*⁻¹ Σ λ_m·Λ_m·W_m` with `Λ* = Σ λ_m·Λ_m`, damped; structures may differ between models, and
+/// [`Method`] says what decides.
+///
+/// Every solve is centred on the first model that has evidence, `W* = W_c + Λ*⁻¹ Σ λ_m·Λ_m·(W_m − W_c)`, so that equal models give their
+/// own bits. A model of weight zero, or without any evidence, takes no part; a sole one comes back bit for bit.
+///
+/// With [`base`](Self::base) it is `μ* = μ_0 + Λ*⁻¹ Σ λ_m·(H_m + Λ_0)(μ_m − μ_0)`, `Λ* = Λ_0 + Σ λ_m·H_m`: uncertainty-based gradient matching
+/// (Daheim et al., "Model Merging by Uncertainty-Based Gradient Matching", ICLR 2024), of which task arithmetic is the case `H_m = 0` (Ilharco
+/// et al., "Editing Models with Task Arithmetic", ICLR 2023). There, and only there, weights may be negative.
+///
+/// # Cost
+/// With `n = rows·columns`, in multiplications: input covariance `columns³/3 + columns²·rows`; a Kronecker pair about
+/// `9·(rows³ + columns³) + 4·n·(rows + columns)`; dense `n³/3`; an iteration of conjugate gradients `n·(rows + columns)` for every model and as much
+/// for its preconditioner. Scratch: [`scratch`](Self::scratch).
+///
+/// ```
+/// use fisher_merge::{Method, Structure, StructuredMerge, StructuredPosterior};
+/// let (g, a) = ([2.0, 0.0, 0.0, 1.0], [1.0, 0.5, 0.5, 1.0]);
+/// let one = StructuredPosterior::new(&[1.0, 2.0, 3.0, 4.0], (2, 2), Structure::Kronecker { outputs: &g, inputs: &a })?;
+/// let two = StructuredPosterior::new(&[1.0, 2.0, 5.0, 6.0], (2, 2), Structure::Kronecker { outputs: &g, inputs: &a })?;
+/// let (merge, factors, mut merged) = (StructuredMerge::<f64>::new(), [one.power(0.5), two.power(0.5)], [0.0; 4]);
+/// let mut scratch = vec![0.0; merge.scratch(&factors)?];
+/// let solved = merge.run(&factors, &mut merged, &mut scratch)?;
+/// assert_eq!(solved.method, Method::KroneckerPair);
+/// assert!(merged.iter().zip([1.0, 2.0, 4.0, 5.0]).all(|(found, mean)| (found - mean).abs() < 1e-12)); // equal precisions: the average
+/// # Ok::<(), fisher_merge::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct StructuredMerge<'a, R, P = BuiltIn> {
+    product: P,
+    shell: Shell,
+    damping: Damping<R>,
+    mean: DampingMean<'a, R>,
+    base: Option<Base<'a, R>>,
+    stop: Stop<R>,
+    repair: Repair,
+    tensor: usize,
+}
+
+impl<R: Real> Default for StructuredMerge<'_, R> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<R: Real> StructuredMerge<'_, R> {
+    /// The default damping around each model's own mean, no base; conjugate gradients to a residual of 2⁻³³ (`f64`) or 2⁻¹⁷ (`f32`), at
+    /// most 1,000 of them; the built-in matrix product.
+    #[must_use]
+    pub fn new() -> Self {
+        let tolerance = R::epsilon().sqrt() * R::from_f64(1.0 / 128.0);
+        Self {
+            product: BuiltIn::new(),
+            shell: Shell::detect(),
+            damping: Damping::default(),
+            mean: DampingMean::Own,
+            base: None,
+            stop: Stop { tolerance: if R::DIGITS > 24 { tolerance } else { R::epsilon() * R::from_f64(64.0) }, iterations: 1000 },
+            repair: Repair::Refuse,
+            tensor: 0,
+        }
+    }
+}
+
+impl<'a, R: Real, P: MatrixProduct<R>> StructuredMerge<'a, R, P> {
+    /// Another matrix product, of the caller's. Promise 8 is that of the built-in one.
+    #[must_use]
+    pub fn product<Q: MatrixProduct<R>>(self, product: Q) -> StructuredMerge<'a, R, Q> {
+        let Self { shell, damping, mean, base, stop, repair, tensor, .. } = self;
+        StructuredMerge { product, shell, damping, mean, base, stop, repair, tensor }
+    }
+
+    /// How much damping.
+    #[must_use]
+    pub fn damping(self, damping: Damping<R>) -> Self {
+        Self { damping, ..self }
+    }
+
+    /// The mean of what damping adds.
+    #[must_use]
+    pub fn damping_mean(self, mean: DampingMean<'a, R>) -> Self {
+        Self { mean, ..self }
+    }
+
+    /// The model that all were trained from, with the precision of the prior around it: each posterior is `H_m + Λ_0`, its factor gives `H_m`, and
+    /// the prior is counted once.
+    #[must_use]
+    pub fn base(self, mean: &'a [R], prior: Structure<'a, R>) -> Self {
+        Self { base: Some((mean, prior)), ..self }
+    }
+
+    /// When conjugate gradients stop: at this residual relative to the right-hand side, and after so many iterations in any case.
+    #[must_use]
+    pub fn stop(self, tolerance: R, iterations: u32) -> Self {
+        Self { stop: Stop { tolerance, iterations }, ..self }
+    }
+
+    /// What happens where the sum is not positive definite.
+    #[must_use]
+    pub fn repair(self, repair: Repair) -> Self {
+        Self { repair, ..self }
+    }
+
+    /// The number by which errors call this tensor.
+    #[must_use]
+    pub fn tensor(self, tensor: usize) -> Self {
+        Self { tensor, ..self }
+    }
+
+    /// The instruction-set shell of the loops that are no products. Changes no bit.
+    #[must_use]
+    pub fn shell(self, shell: Shell) -> Self {
+        Self { shell, ..self }
+    }
+
+    fn sum<'f>(&self, factors: &'f [StructuredFactor<'a, R>], extra: R) -> Sum<'f, 'a, R> {
+        let shape = factors.first().map_or((0, 0), |factor| factor.posterior.shape);
+        Sum { factors, prior: self.base.map(|(_, prior)| prior), damping: self.damping.raised(extra), shape }
+    }
+
+    /// Numbers of scratch that [`run`](Self::run) takes: four matrices of parameters, and those of the solver.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), but for the numbers.
+    pub fn scratch(&self, factors: &[StructuredFactor<'a, R>]) -> Result<usize, Error> {
+        self.check(factors)?;
+        let sum = self.sum(factors, R::ZERO);
+        let apply = operator::scratch(&self.product, sum.shape, sum.is_dense());
+        Ok(4 * sum.shape.0 * sum.shape.1 + apply.max(solve::scratch(&self.product, sum)))
+    }
+
+    fn fault(&self, fault: LinearFault) -> Error {
+        Error::NotSolved { tensor: self.tensor, fault }
+    }
+
+    /// Shapes and weights.
+    fn check(&self, factors: &[StructuredFactor<'a, R>]) -> Result<(), Error> {
+        let first = factors.first().ok_or(Error::NoModels)?.posterior.shape;
+        for factor in factors {
+            let (rows, columns) = factor.posterior.shape;
+            for (expected, found) in [(first.0, rows), (first.1, columns)] {
+                if expected != found {
+                    return Err(self.fault(LinearFault::Shape { expected, found }));
+                }
+            }
+        }
+        let n = first.0.saturating_mul(first.1);
+        for (role, mean) in [(Role::Mean, self.base.map(|(mean, _)| mean)), (Role::PriorMean, self.given())] {
+            if let Some(found) = mean.map(<[R]>::len).filter(|&found| found != n) {
+                return Err(Error::Length { tensor: self.tensor, model: 0, role, expected: n, found });
+            }
+        }
+        if let Some((mean, prior)) = self.base {
+            StructuredPosterior::new(mean, first, prior)?;
+        }
+        for (model, factor) in factors.iter().enumerate() {
+            let defect = match factor.weight {
+                weight if weight.is_nan() => Defect::Nan,
+                weight if !is_finite(weight) => Defect::Infinite,
+                weight if weight < R::ZERO && self.base.is_none() => Defect::Negative,
+                _ => continue,
+            };
+            return Err(Error::BadWeight { model, defect });
+        }
+        if self.base.is_none() && factors.iter().all(|factor| factor.weight == R::ZERO) {
+            return Err(Error::AllWeightsZero);
+        }
+        Ok(())
+    }
+
+    fn given(&self) -> Option<&'a [R]> {
+        if let DampingMean::Given(mean) = self.mean { Some(mean) } else { None }
+    }
+
+    /// Merges into `out`, row by row. Nothing is written to it if that fails.
+    ///
+    /// # Errors
+    /// [`Error::NoModels`], [`Error::BadWeight`], [`Error::AllWeightsZero`]; [`Error::Length`] for the output, [`Error::Scratch`];
+    /// [`Error::BadNumber`] for NaN, infinities and negative precisions; [`Error::NotSolved`] for shapes that differ, matrices that are not
+    /// symmetric, and sums that are not positive definite. All name the tensor.
+    pub fn run(&self, factors: &[StructuredFactor<'a, R>], out: &mut [R], scratch: &mut [R]) -> Result<Solved, Error> {
+        let needed = self.scratch(factors)?;
+        let sum = self.sum(factors, R::ZERO);
+        let (expected, found) = (sum.shape.0 * sum.shape.1, out.len());
+        if expected != found {
+            return Err(Error::Length { tensor: self.tensor, model: 0, role: Role::MeanOut, expected, found });
+        }
+        if scratch.len() < needed {
+            return Err(Error::Scratch { needed, found: scratch.len() });
+        }
+        self.verify(factors)?;
+        if let Some((mean, no_evidence)) = self.copied(factors) {
+            out.copy_from_slice(mean);
+            return Ok(Solved { method: Method::Copied, iterations: 0, residual: 0.0, no_evidence, repaired: 0.0 });
+        }
+        let mut work = Work::cut(scratch, expected).map_err(|fault| self.fault(fault))?;
+        let method = sum.method();
+        if method == Method::ElementWise {
+            let no_evidence = match self.base {
+                None => elementwise::merge(factors, self.tensor, work.right, work.solution)?,
+                Some((mean, _)) => elementwise::around(sum, mean, &mut work).map_err(|fault| self.fault(fault))?,
+            };
+            out.copy_from_slice(work.solution);
+            return Ok(Solved { method, iterations: 0, residual: 0.0, no_evidence, repaired: 0.0 });
+        }
+        let system = System { base: self.base, mean: self.average(factors, &mut work)?, stop: self.stop };
+        let solved = self.attempts(factors, &system, &mut work)?;
+        out.copy_from_slice(work.solution);
+        Ok(solved)
+    }
+
+    /// Looks at all numbers.
+    fn verify(&self, factors: &[StructuredFactor<'a, R>]) -> Result<(), Error> {
+        let place = |model| Place { tensor: self.tensor, model };
+        for (model, factor) in factors.iter().enumerate().filter(|(_, factor)| factor.weight != R::ZERO) {
+            verify::posterior(place(model), &factor.posterior)?;
+        }
+        if let (Some((mean, prior)), Some(first)) = (self.base, factors.first()) {
+            verify::posterior(place(0), &StructuredPosterior::new(mean, first.posterior.shape, prior)?)?;
+        }
+        self.given().map_or(Ok(()), |mean| verify::mean(place(0), Role::PriorMean, mean))
+    }
+
+    /// The mean that comes back as it is, and for how many elements without evidence.
+    fn copied<'f>(&self, factors: &'f [StructuredFactor<'a, R>]) -> Option<(&'f [R], u64)> {
+        if self.base.is_some() {
+            return None;
+        }
+        let mut weighted = factors.iter().filter(|factor| factor.weight > R::ZERO);
+        let mut taking = factors.iter().filter(|factor| takes_part(factor));
+        let (target, first, second) = (weighted.next()?, taking.next(), taking.next());
+        match (first, second) {
+            // A sole weight is asked before any evidence.
+            (first, None) => {
+                let sole = if weighted.next().is_none() { target } else { first.unwrap_or(target) };
+                let nothing = first.is_none();
+                Some((sole.posterior.mean, if nothing { sole.posterior.mean.len() as u64 } else { 0 }))
+            }
+            _ => None,
+        }
+    }
+
+    /// The mean of the damping's prior, if it is not each model's own.
+    fn average<'w>(&self, factors: &[StructuredFactor<'a, R>], work: &mut Work<'w, R>) -> Result<Option<&'w [R]>, Error> {
+        let average = core::mem::take(&mut work.average);
+        match self.mean {
+            DampingMean::Own => return Ok(None),
+            DampingMean::Given(mean) => average.copy_from_slice(mean),
+            DampingMean::Average => {
+                let mut product = RunningProduct::start(work.right, average, NoEvidence::KeepTarget)?;
+                for factor in factors.iter().filter(|factor| factor.weight > R::ZERO) {
+                    product.absorb(&Posterior::isotropic(factor.posterior.mean).power(factor.weight))?;
+                }
+                let _ = product.finish()?;
+            }
+        }
+        Ok(Some(average))
+    }
+
+    /// Solves, with more and more damping where that is asked for.
+    fn attempts(&self, factors: &[StructuredFactor<'a, R>], system: &System<'_, R>, work: &mut Work<'_, R>) -> Result<Solved, Error> {
+        let tools = Tools { product: &self.product, shell: self.shell };
+        let mut extra = R::ZERO;
+        loop {
+            match system.solve(tools, self.sum(factors, extra), work) {
+                Err(LinearFault::NotPositiveDefinite { pivot }) => {
+                    let next = if extra == R::ZERO { R::epsilon().sqrt() } else { extra * R::from_f64(16.0) };
+                    if self.repair == Repair::Refuse || next > R::from_f64(0.25) {
+                        return Err(self.fault(LinearFault::NotPositiveDefinite { pivot }));
+                    }
+                    extra = next;
+                }
+                Err(fault) => return Err(self.fault(fault)),
+                Ok(solved) => return Ok(Solved { repaired: extra.as_f64(), ..solved }),
+            }
+        }
+    }
+}

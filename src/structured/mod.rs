@@ -1,0 +1,20 @@
+//! Posteriors that know more than a diagonal: Kronecker-factored, input covariance, dense, low rank; their merge, and what they are for.
+
+mod damping;
+mod density;
+mod elementwise;
+mod merge;
+mod operator;
+mod posterior;
+mod problem;
+mod project;
+mod side;
+mod solve;
+mod system;
+mod verify;
+
+pub use damping::{Damping, DampingMean};
+pub use density::Density;
+pub use merge::{Method, Repair, Solved, StructuredMerge};
+pub use posterior::{Structure, StructuredFactor, StructuredPosterior};
+pub use project::{StructureMut, merged_precision};

@@ -1,0 +1,92 @@
+//! The system `Λ*·X = B` of a merge: a sum of precisions, and how it is solved.
+
+use super::damping::Damping;
+use super::merge::Method;
+use super::operator::Operator;
+use super::posterior::{Structure, StructuredFactor};
+use super::side::Side;
+use crate::error::LinearFault;
+use crate::linear::MatrixProduct;
+use crate::linear::tools::Tools;
+use crate::scalar::Real;
+
+/// `Λ* = Λ_0 + Σ λ_m·Λ_m`, damped, over factors that hold evidence.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sum<'f, 'a, R> {
+    pub(super) factors: &'f [StructuredFactor<'a, R>],
+    pub(super) prior: Option<Structure<'a, R>>,
+    pub(super) damping: Damping<R>,
+    pub(super) shape: (usize, usize),
+}
+
+/// Whether a factor takes part.
+pub(super) fn takes_part<R: Real>(factor: &StructuredFactor<'_, R>) -> bool {
+    let zero = |values: &[R]| values.iter().all(|&value| value == R::ZERO);
+    let nothing = match factor.posterior.structure {
+        Structure::Diagonal(values) | Structure::Dense(values) => zero(values),
+        Structure::LowRank { diagonal, factor } => zero(diagonal) && zero(factor),
+        structure => structure.sides().is_some_and(|(left, right)| left.is_zero() || right.is_zero()),
+    };
+    factor.weight != R::ZERO && !nothing
+}
+
+impl<'f, 'a, R: Real> Sum<'f, 'a, R> {
+    /// A structure with its damping.
+    pub(super) fn damped(&self, structure: Structure<'a, R>) -> Operator<'a, R> {
+        Operator { structure, shape: self.shape, damping: self.damping.of(&structure, self.shape) }
+    }
+
+    /// The prior's and every factor's weight and precision.
+    pub(super) fn terms(self) -> impl Iterator<Item = (R, Operator<'a, R>)> + Clone + use<'f, 'a, R> {
+        let prior = self.prior.map(|structure| (R::ONE, Operator { structure, shape: self.shape, damping: (R::ZERO, R::ZERO) }));
+        let taking = self.factors.iter().filter(|factor| takes_part(factor));
+        prior.into_iter().chain(taking.map(move |factor| (factor.weight, self.damped(factor.posterior.structure))))
+    }
+
+    /// `out ← out + weight·Λ*·x`.
+    pub(super) fn add<P: MatrixProduct<R>>(
+        self,
+        tools: Tools<'_, P>,
+        weight: R,
+        x: &[R],
+        out: &mut [R],
+        room: &mut [R],
+    ) -> Result<(), LinearFault> {
+        self.terms().try_for_each(|(coefficient, operator)| operator.add(tools, weight * coefficient, x, out, room))
+    }
+
+    /// Which solver: the first that fits.
+    pub(super) fn method(self) -> Method {
+        let all = |fits: fn(&Structure<'a, R>) -> bool| self.terms().all(|(_, operator)| fits(&operator.structure));
+        let is_element_wise = |of: &Structure<'a, R>| matches!(of, Structure::Scalar(_) | Structure::Rows(_) | Structure::Diagonal(_));
+        let negative = self.terms().any(|(weight, _)| weight < R::ZERO);
+        if self.terms().all(|(_, operator)| is_element_wise(&operator.structure)) {
+            Method::ElementWise
+        } else if !all(|of| !matches!(of, Structure::Dense(_))) {
+            Method::Dense
+        } else if all(|of| matches!(of.sides(), Some((Side::Scaled(_), _)))) {
+            Method::InputCovariance
+        } else if all(|of| of.sides().is_some()) && self.terms().count() == 2 && !negative {
+            Method::KroneckerPair
+        } else if !negative && all(|of| !matches!(of, Structure::Kronecker { .. } | Structure::InputCovariance(_))) {
+            Method::Woodbury
+        } else {
+            Method::ConjugateGradients
+        }
+    }
+
+    /// Whether Λ* has a dense part.
+    pub(super) fn is_dense(self) -> bool {
+        self.terms().any(|(_, operator)| matches!(operator.structure, Structure::Dense(_)))
+    }
+
+    /// All columns of the low-rank parts.
+    pub(super) fn rank(self) -> usize {
+        let n = self.shape.0 * self.shape.1;
+        let rank = |structure: &Structure<'_, R>| match structure {
+            Structure::LowRank { factor, .. } => factor.len().checked_div(n).unwrap_or_default(),
+            _ => 0,
+        };
+        self.terms().map(|(_, operator)| rank(&operator.structure)).sum()
+    }
+}

@@ -1,0 +1,183 @@
+//! The precision of a merge in a structure of the caller's choice: exact where sums of such structures are closed, projected where not.
+
+use super::damping::Damping;
+use super::posterior::{StructuredFactor, StructuredPosterior};
+use super::problem::Sum;
+use super::side::Side;
+use super::verify::{self, Place};
+use crate::error::{Error, LinearFault};
+use crate::scalar::Real;
+
+/// Where a precision goes.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StructureMut<'o, R> {
+    /// The diagonal of Λ*: exact for scalars, rows and diagonals, the projection of everything else.
+    Diagonal(&'o mut [R]),
+    /// `A [columns, columns]`: exact for input covariances and scalars.
+    InputCovariance(&'o mut [R]),
+    /// `G⊗A`: the nearest Kronecker product in the Frobenius norm (C. Van Loan & N. Pitsianis, "Approximation with Kronecker Products", 1993), by
+    /// alternating least squares; exact where one factor is common to all. Both factors are positive semidefinite where the sum's are.
+    Kronecker {
+        /// `G [rows, rows]`.
+        outputs: &'o mut [R],
+        /// `A [columns, columns]`.
+        inputs: &'o mut [R],
+    },
+    /// Every entry, exact for all.
+    Dense(&'o mut [R]),
+}
+
+/// Writes `Λ* = Σ λ_m·Λ_m`, damped, in a structure. Gives the distance `‖Λ* − projection‖/‖Λ*‖` in the Frobenius norm for Kronecker products,
+/// and zero for the others, of which only the diagonal of a structure that has more than one is inexact.
+///
+/// # Errors
+/// [`Error::NoModels`], [`Error::BadNumber`]; [`Error::NotSolved`] (tensor 0) for an output of another size, or a structure that is no such
+/// product.
+///
+/// ```
+/// use fisher_merge::{Damping, Structure, StructureMut, StructuredPosterior, merged_precision};
+/// let posterior = |a| StructuredPosterior::new(&[0.0, 0.0], (1, 2), Structure::InputCovariance(a));
+/// let (one, two) = (posterior(&[1.0, 0.5, 0.5, 1.0])?, posterior(&[3.0, 0.0, 0.0, 1.0])?);
+/// let mut sum = [0.0; 4];
+/// merged_precision(&[one.power(0.5), two.power(0.5)], Damping::all(0.0), StructureMut::InputCovariance(&mut sum))?;
+/// assert_eq!(sum, [2.0, 0.25, 0.25, 1.0]);
+/// # Ok::<(), fisher_merge::Error>(())
+/// ```
+pub fn merged_precision<R: Real>(factors: &[StructuredFactor<'_, R>], damping: Damping<R>, out: StructureMut<'_, R>) -> Result<f64, Error> {
+    let shape = factors.first().ok_or(Error::NoModels)?.posterior.shape;
+    for (model, factor) in factors.iter().enumerate() {
+        same(shape.0, factor.posterior.shape.0)?;
+        same(shape.1, factor.posterior.shape.1)?;
+        let StructuredPosterior { structure, mean, .. } = factor.posterior;
+        verify::posterior(Place { tensor: 0, model }, &StructuredPosterior::new(mean, shape, structure)?)?;
+    }
+    let (sum, (rows, columns)) = (Sum { factors, prior: None, damping, shape }, shape);
+    let n = rows * columns;
+    match out {
+        StructureMut::Diagonal(out) => {
+            same(n, out.len())?;
+            out.fill(R::ZERO);
+            sum.terms().for_each(|(weight, operator)| operator.add_diagonal(weight, out));
+        }
+        StructureMut::Dense(out) => {
+            same(n * n, out.len())?;
+            out.fill(R::ZERO);
+            sum.terms().for_each(|(weight, operator)| operator.add_dense(weight, out));
+        }
+        StructureMut::InputCovariance(out) => {
+            same(columns * columns, out.len())?;
+            if let Some((found, _)) =
+                sum.terms().enumerate().find(|(_, (_, of))| !matches!(of.structure.sides(), Some((Side::Scaled(_), _))))
+            {
+                return Err(foreign(found));
+            }
+            out.fill(R::ZERO);
+            for (weight, operator) in sum.terms() {
+                if let Some((left, right)) = operator.structure.sides() {
+                    right.add_to(columns, weight * left.diagonal(0, rows.max(1)), operator.damping.1, out);
+                }
+            }
+        }
+        StructureMut::Kronecker { outputs, inputs } => {
+            same(rows * rows, outputs.len())?;
+            same(columns * columns, inputs.len())?;
+            if let Some((found, _)) = sum.terms().enumerate().find(|(_, (_, of))| of.structure.sides().is_none()) {
+                return Err(foreign(found));
+            }
+            return Ok(nearest(sum, outputs, inputs));
+        }
+    }
+    Ok(0.0)
+}
+
+fn same(expected: usize, found: usize) -> Result<(), Error> {
+    if expected == found { Ok(()) } else { Err(Error::NotSolved { tensor: 0, fault: LinearFault::Shape { expected, found } }) }
+}
+
+/// A structure that is no product of the kind that was asked for.
+fn foreign(model: usize) -> Error {
+    Error::NotSolved { tensor: 0, fault: LinearFault::Structure { model } }
+}
+
+/// A side with its damping.
+type Damped<'a, R> = (Side<'a, R>, R);
+
+/// `Λ* = Σ c_k·L_k⊗R_k`.
+fn products<'f, 'a: 'f, R: Real>(sum: Sum<'f, 'a, R>) -> impl Iterator<Item = (R, Damped<'a, R>, Damped<'a, R>)> + Clone + use<'f, 'a, R> {
+    sum.terms().filter_map(|(weight, of)| of.structure.sides().map(|(left, right)| (weight, (left, of.damping.0), (right, of.damping.1))))
+}
+
+/// Alternates between the best left factor for a right one, and the other way round.
+fn nearest<R: Real>(sum: Sum<'_, '_, R>, g: &mut [R], a: &mut [R]) -> f64 {
+    const MOST: usize = 200;
+    let (rows, columns) = sum.shape;
+    a.fill(R::ZERO);
+    for (weight, left, right) in products(sum) {
+        right.0.add_to(columns, weight * (left.0.mean_diagonal(rows) + left.1), right.1, a);
+    }
+    let mut before = 0.0;
+    for _ in 0..MOST {
+        let of_a = squares(a);
+        if of_a == 0.0 {
+            g.fill(R::ZERO);
+            return 0.0;
+        }
+        g.fill(R::ZERO);
+        for (weight, left, right) in products(sum) {
+            left.0.add_to(rows, weight * R::from_f64(inner(right, columns, a) / of_a), left.1, g);
+        }
+        let of_g = squares(g);
+        // What the projection holds of the sum grows from step to step.
+        let holds = of_a * of_g;
+        if holds <= before * (1.0 + 1e-14) || of_g == 0.0 {
+            break;
+        }
+        before = holds;
+        a.fill(R::ZERO);
+        for (weight, left, right) in products(sum) {
+            right.0.add_to(columns, weight * R::from_f64(inner(left, rows, g) / of_g), right.1, a);
+        }
+    }
+    let mut whole = 0.0;
+    for (weight, left, right) in products(sum) {
+        for (other, second_left, second_right) in products(sum) {
+            whole += weight.as_f64() * other.as_f64() * between(left, second_left, rows) * between(right, second_right, columns);
+        }
+    }
+    let of_a = squares(a);
+    let mut cross = 0.0;
+    for (weight, left, right) in products(sum) {
+        cross += weight.as_f64() * inner(left, rows, g) * inner(right, columns, a);
+    }
+    let error = whole - 2.0 * cross + of_a * squares(g);
+    if whole > 0.0 { libm::sqrt(error.max(0.0) / whole) } else { 0.0 }
+}
+
+fn squares<R: Real>(values: &[R]) -> f64 {
+    values.iter().map(|value| value.as_f64() * value.as_f64()).sum()
+}
+
+/// `⟨side + damping, M⟩`
+fn inner<R: Real>((side, damping): Damped<'_, R>, n: usize, matrix: &[R]) -> f64 {
+    let diagonal = |index: usize| matrix.get(index * n + index).map_or(0.0, |value| value.as_f64());
+    let own: f64 = match side {
+        Side::Matrix(values) => values.iter().zip(matrix).map(|(a, b)| a.as_f64() * b.as_f64()).sum(),
+        _ => (0..n).map(|index| side.diagonal(index, n).as_f64() * diagonal(index)).sum(),
+    };
+    own + damping.as_f64() * (0..n).map(diagonal).sum::<f64>()
+}
+
+/// `⟨side + damping, other + damping⟩`
+fn between<R: Real>(one: Damped<'_, R>, two: Damped<'_, R>, n: usize) -> f64 {
+    let diagonal = |of: &Side<'_, R>, index| of.diagonal(index, n).as_f64();
+    let ((side, damping), (other, other_damping)) = ((one.0, one.1.as_f64()), (two.0, two.1.as_f64()));
+    let own: f64 = match (side, other) {
+        (Side::Matrix(a), Side::Matrix(b)) => a.iter().zip(b).map(|(a, b)| a.as_f64() * b.as_f64()).sum(),
+        _ => (0..n).map(|index| diagonal(&side, index) * diagonal(&other, index)).sum(),
+    };
+    let traces = |of: &Side<'_, R>| (0..n).map(|index| diagonal(of, index)).sum::<f64>();
+    #[allow(clippy::cast_precision_loss, reason = "a count above 2^53 is out of reach")]
+    let count = n as f64;
+    own + damping * traces(&other) + other_damping * traces(&side) + damping * other_damping * count
+}
