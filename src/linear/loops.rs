@@ -1,4 +1,5 @@
 //! Sums and updates of vectors, each in one fixed order: the same bits in every shell.
+#![allow(clippy::indexing_slicing, reason = "fixed-size arrays, indexed by their own lengths")]
 
 use super::matrix::Matrix;
 use crate::scalar::{Dtype, Real};
@@ -17,8 +18,8 @@ pub(super) fn dot<R: Real>(a: &[R], b: &[R]) -> R {
     let (a_rest, b_rest) = (a.remainder(), b.remainder());
     let mut sums = [R::ZERO; LANES];
     for (a, b) in a.zip(b) {
-        for (sum, (&a, &b)) in sums.iter_mut().zip(a.iter().zip(b)) {
-            *sum = *sum + a * b;
+        if let (Some(a), Some(b)) = (a.first_chunk::<LANES>(), b.first_chunk::<LANES>()) {
+            accumulate(&mut sums, a, b);
         }
     }
     for (sum, (&a, &b)) in sums.iter_mut().zip(a_rest.iter().zip(b_rest)) {
@@ -85,9 +86,11 @@ fn four_rows<const W: usize, R: Real>(a: Matrix<'_, R>, first: usize, v: &[R], y
         accumulate(&mut s1, r1, v);
         accumulate(&mut s2, r2, v);
         accumulate(&mut s3, r3, v);
-        for ((((y, &r0), &r1), &r2), &r3) in y.iter_mut().zip(r0).zip(r1).zip(r2).zip(r3) {
-            *y = *y + ((r0 * f0 + r1 * f1) + (r2 * f2 + r3 * f3));
+        let mut sums = *y;
+        for j in 0..W {
+            sums[j] = sums[j] + ((r0[j] * f0 + r1[j] * f1) + (r2[j] * f2 + r3[j] * f3));
         }
+        *y = sums;
     }
     for (k, sums) in [s0, s1, s2, s3].iter().enumerate() {
         if let Some(y) = y.get_mut(first + k) {
@@ -99,7 +102,7 @@ fn four_rows<const W: usize, R: Real>(a: Matrix<'_, R>, first: usize, v: &[R], y
 
 #[inline(always)]
 fn accumulate<const W: usize, R: Real>(sums: &mut [R; W], row: &[R; W], v: &[R; W]) {
-    for ((sum, &element), &v) in sums.iter_mut().zip(row).zip(v) {
-        *sum = *sum + element * v;
+    for j in 0..W {
+        sums[j] = sums[j] + row[j] * v[j];
     }
 }

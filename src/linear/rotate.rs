@@ -1,4 +1,7 @@
 //! Sweeps of plane rotations, collected and applied to the rows of a matrix by column strips that a cache holds.
+#![allow(clippy::indexing_slicing, reason = "fixed-size arrays, indexed by their own lengths")]
+
+use core::slice::ChunksExact;
 
 use super::matrix::MatrixMut;
 use super::packed::{load, store};
@@ -13,8 +16,8 @@ const WHOLE: usize = 32;
 /// Columns of a strip: four vectors of 32 bytes, since each waits for what became of it one rotation ago.
 const fn width<R: Real>() -> usize {
     match R::DTYPE {
-        Dtype::F32 => 32,
-        _ => 16,
+        Dtype::F32 => 64,
+        _ => 32,
     }
 }
 
@@ -86,7 +89,7 @@ impl<R: Real> Kernel for Rotate<'_, R> {
 
     #[inline(always)]
     fn run<I: Isa>(self) {
-        if R::DTYPE == Dtype::F32 { self.strips::<32>() } else { self.strips::<16>() }
+        if R::DTYPE == Dtype::F32 { self.strips::<64>() } else { self.strips::<32>() }
     }
 }
 
@@ -101,13 +104,19 @@ impl<R: Real> Rotate<'_, R> {
                     load(strip, self.rows.row(row, column));
                 }
             }
-            for sweep in self.sweeps {
-                let Some(rotations) = self.rotations.get(sweep.at..sweep.at + 2 * sweep.count) else { return };
-                let Some(strip) = self.strip.get_mut((sweep.lowest() - from) * W..(sweep.highest() + 1 - from) * W) else { return };
-                if sweep.downwards {
-                    rotate::<W, R>(strip.chunks_exact_mut(W), rotations);
+            let mut left = self.sweeps;
+            while let [first, rest @ ..] = left {
+                let pair = rest.first().filter(|next| next.start == first.start && next.downwards == first.downwards);
+                let second = pair.copied().unwrap_or(Sweep { count: 0, ..*first });
+                left = rest.get(usize::from(pair.is_some())..).unwrap_or_default();
+                let (list, till) = (|sweep| rotations_of(self.rotations, sweep), from + self.strip.len() / W);
+                let (above, below) = (first.start + 1, first.start);
+                if first.downwards {
+                    let rows = self.strip.get_mut((below - from) * W..(till - from) * W).unwrap_or_default().chunks_exact_mut(W);
+                    follow::<W, R>(rows, list(*first), list(second));
                 } else {
-                    rotate::<W, R>(strip.chunks_exact_mut(W).rev(), rotations);
+                    let rows = self.strip.get_mut(..(above - from) * W).unwrap_or_default().chunks_exact_mut(W).rev();
+                    follow::<W, R>(rows, list(*first), list(second));
                 }
             }
             for (row, strip) in (from..=till).zip(self.strip.chunks_exact(W)) {
@@ -119,6 +128,72 @@ impl<R: Real> Rotate<'_, R> {
     }
 }
 
+/// A cosine and a sine for each rotation of a sweep.
+#[inline(always)]
+fn rotations_of<R>(rotations: &[R], sweep: Sweep) -> ChunksExact<'_, R> {
+    rotations.get(sweep.at..sweep.at + 2 * sweep.count).unwrap_or_default().chunks_exact(2)
+}
+
+/// Two sweeps that begin at the same row, over one strip: the second follows one rotation behind the first. Each row is read and written
+/// once for both.
+#[inline(always)]
+fn follow<'r, const W: usize, R: Real>(
+    mut rows: impl Iterator<Item = &'r mut [R]>,
+    mut first: ChunksExact<'_, R>,
+    mut second: ChunksExact<'_, R>,
+) {
+    let (Some(mut x), Some(mut y)) = (rows.next(), rows.next()) else { return };
+    if let Some(rotation) = first.next() {
+        one::<W, R>(x, y, rotation);
+    }
+    let both = first.len().min(second.len());
+    for ((leader, follower), z) in first.by_ref().zip(second.by_ref()).take(both).zip(rows.by_ref()) {
+        two::<W, R>([&mut *x, &mut *y, &mut *z], leader, follower);
+        (x, y) = (y, z);
+    }
+    if second.len() > 0 {
+        // The second goes on from where the first ended: of it no rotation is left.
+        for rotation in second {
+            one::<W, R>(x, y, rotation);
+            let Some(z) = rows.next() else { return };
+            (x, y) = (y, z);
+        }
+    } else {
+        for (rotation, z) in first.zip(rows) {
+            one::<W, R>(y, z, rotation);
+            y = z;
+        }
+    }
+}
+
+/// `(c·x + s·y, c·y − s·x)`.
+#[inline(always)]
+fn turn<R: Real>(x: R, y: R, [c, s]: [R; 2]) -> (R, R) {
+    (c * x + s * y, c * y - s * x)
+}
+
+#[inline(always)]
+fn one<const W: usize, R: Real>(x: &mut [R], y: &mut [R], rotation: &[R]) {
+    let (Some(x), Some(y), Some(&rotation)) = (x.first_chunk_mut::<W>(), y.first_chunk_mut::<W>(), rotation.first_chunk::<2>()) else {
+        return;
+    };
+    for j in 0..W {
+        (x[j], y[j]) = turn(x[j], y[j], rotation);
+    }
+}
+
+/// The leader's rotation of the second and third row, then the follower's of the first and second.
+#[inline(always)]
+fn two<const W: usize, R: Real>([x, y, z]: [&mut [R]; 3], leader: &[R], follower: &[R]) {
+    let (Some(x), Some(y), Some(z)) = (x.first_chunk_mut::<W>(), y.first_chunk_mut::<W>(), z.first_chunk_mut::<W>()) else { return };
+    let (Some(&leader), Some(&follower)) = (leader.first_chunk::<2>(), follower.first_chunk::<2>()) else { return };
+    for j in 0..W {
+        let (middle, last) = turn(y[j], z[j], leader);
+        (x[j], y[j]) = turn(x[j], middle, follower);
+        z[j] = last;
+    }
+}
+
 impl Sweep {
     fn lowest(&self) -> usize {
         if self.downwards { self.start } else { self.start - self.count }
@@ -127,19 +202,4 @@ impl Sweep {
     fn highest(&self) -> usize {
         if self.downwards { self.start + self.count } else { self.start }
     }
-}
-
-/// One sweep over one strip: `(c·z + s·x, c·x − s·z)` takes the places of a row `z` and the next one `x`. The latter stays in registers.
-#[inline(always)]
-fn rotate<'r, const W: usize, R: Real>(mut rows: impl Iterator<Item = &'r mut [R]>, rotations: &[R]) {
-    let Some(mut place) = rows.next().and_then(|row| row.first_chunk_mut::<W>()) else { return };
-    let mut carried = *place;
-    for (row, rotation) in rows.zip(rotations.chunks_exact(2)) {
-        let (Some(row), Some(&[c, s])) = (row.first_chunk_mut::<W>(), rotation.first_chunk::<2>()) else { return };
-        for ((out, carried), &x) in place.iter_mut().zip(&mut carried).zip(row.iter()) {
-            (*out, *carried) = (c * *carried + s * x, c * x - s * *carried);
-        }
-        place = row;
-    }
-    *place = carried;
 }

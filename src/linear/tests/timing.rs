@@ -1,5 +1,6 @@
 //! What the algorithms take, in products of the `matrixmultiply` crate (through `ndarray`) in the same run and one thread:
-//! `cargo test --release --lib linear -- --ignored --nocapture`.
+//! `cargo test --release --lib linear -- --ignored --nocapture`. A merge of two Kronecker-factored models of one
+//! square layer is two pairs and some ten products.
 
 use std::eprintln;
 use std::time::Instant;
@@ -7,7 +8,9 @@ use std::time::Instant;
 use ndarray::Array2;
 
 use super::*;
-use crate::linear::{cholesky, eigen, pair, triangular};
+use crate::linear::rotate::Batch;
+use crate::linear::tridiagonal::Tridiagonal;
+use crate::linear::{cholesky, eigen, pair, sweeps, triangular, tridiagonal};
 
 /// Seconds of one call.
 fn seconds(work: impl FnOnce()) -> f64 {
@@ -46,7 +49,7 @@ fn symmetric_of(random: &mut Random, n: usize) -> Vec<f64> {
 fn figures() {
     let product = BuiltIn::new();
     let with = tools(&product, Shell::detect());
-    eprintln!("{:>5} {:>10} {:>9} {:>9} {:>9} {:>9} {:>9}", "n", "unit", "product", "cholesky", "solve", "eigen", "pair");
+    eprintln!("{:>5} {:>10} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}", "n", "unit", "product", "cholesky", "solve", "eigen", "pair", "merge");
     for n in [256, 512, 1024] {
         let times = if n > 512 { 3 } else { 7 };
         let mut random = Random(n as u64);
@@ -80,6 +83,37 @@ fn figures() {
             pair::diagonalise(with, a1, a2, &mut values, p, &mut room).unwrap();
         });
         let [ours, factor, solve, eigen, pair] = [ours, factor, solve, eigen, pair].map(|time| time / unit);
-        eprintln!("{n:>5} {:>8.2}ms {ours:>9.2} {factor:>9.2} {solve:>9.2} {eigen:>9.2} {pair:>9.2}", unit * 1e3);
+        eprintln!(
+            "{n:>5} {:>8.2}ms {ours:>9.2} {factor:>9.2} {solve:>9.2} {eigen:>9.2} {pair:>9.2} {:>9.2}",
+            unit * 1e3,
+            2.0 * pair + 10.0 * ours
+        );
+    }
+}
+
+#[test]
+#[ignore = "as above"]
+fn stages_of_the_eigensolver() {
+    let product = BuiltIn::new();
+    let with = tools(&product, Shell::detect());
+    eprintln!("{:>5} {:>11} {:>11} {:>11}", "n", "reduce", "accumulate", "sweeps");
+    for n in [256, 512, 1024] {
+        let mut a = symmetric_of(&mut Random(1), n);
+        let (mut d, mut e, mut tau, mut q) = (vec![0.0; n], vec![0.0; n], vec![0.0; n], vec![0.0; n * n]);
+        let mut room = vec![0.0; eigen::scratch::<f64>(&product, n)];
+        let reduce = seconds(|| {
+            let mut out = Tridiagonal { diagonal: &mut d, beside: &mut e, tau: &mut tau };
+            tridiagonal::reduce(with, MatrixMut::new(&mut a, n, n).unwrap(), &mut out, &mut room).unwrap();
+        });
+        let accumulate = seconds(|| {
+            let (a, q) = (MatrixMut::new(&mut a, n, n).unwrap(), MatrixMut::new(&mut q, n, n).unwrap());
+            tridiagonal::accumulate(with, a, &tau, q, &mut room).unwrap();
+        });
+        let sweeps = seconds(|| {
+            let mut batch = Batch::new(Shell::detect(), MatrixMut::new(&mut q, n, n).unwrap(), &mut room);
+            sweeps::eigenvalues(&mut d, &mut e, &mut batch).unwrap();
+        });
+        let [reduce, accumulate, sweeps] = [reduce, accumulate, sweeps].map(|time| time * 1e3);
+        eprintln!("{n:>5} {reduce:>9.2}ms {accumulate:>9.2}ms {sweeps:>9.2}ms");
     }
 }
