@@ -1,5 +1,7 @@
 //! Eigenvalues and eigenvectors of a symmetric matrix.
 
+use core::mem::swap;
+
 use super::loops::times_power;
 use super::matrix::MatrixMut;
 use super::product::MatrixProduct;
@@ -83,10 +85,12 @@ fn sort<R: Real>(values: &mut [R], vectors: &mut MatrixMut<'_, R>) {
     for i in 0..values.len() {
         let least = values.iter().enumerate().skip(i).min_by(|a, b| a.1.partial_cmp(b.1).unwrap_or(core::cmp::Ordering::Equal));
         let Some((least, _)) = least else { return };
-        if least != i {
-            values.swap(i, least);
+        if let Some((first, rest)) = values.get_mut(i..=least).and_then(<[R]>::split_first_mut) {
             let (mut before, mut after) = vectors.split(least);
-            before.row(i, 0).swap_with_slice(after.row(0, 0));
+            if let Some(last) = rest.last_mut() {
+                swap(first, last);
+                before.row(i, 0).iter_mut().zip(after.row(0, 0)).for_each(|(a, b)| swap(a, b));
+            }
         }
     }
 }

@@ -11,19 +11,14 @@ const ROWS: usize = 4;
 
 /// `Σ a_i·b_i`.
 #[inline(always)]
-pub(super) fn dot<R: Real>(a: &[R], b: &[R]) -> R {
-    let n = a.len().min(b.len());
-    let (a, b) = (a.get(..n).unwrap_or_default(), b.get(..n).unwrap_or_default());
-    let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let (a_rest, b_rest) = (a.remainder(), b.remainder());
+pub(super) fn dot<R: Real>(mut a: &[R], mut b: &[R]) -> R {
     let mut sums = [R::ZERO; LANES];
-    for (a, b) in a.zip(b) {
-        if let (Some(a), Some(b)) = (a.first_chunk::<LANES>(), b.first_chunk::<LANES>()) {
-            accumulate(&mut sums, a, b);
-        }
+    while let (Some((x, a_rest)), Some((y, b_rest))) = (a.split_first_chunk::<LANES>(), b.split_first_chunk::<LANES>()) {
+        accumulate(&mut sums, x, y);
+        (a, b) = (a_rest, b_rest);
     }
-    for (sum, (&a, &b)) in sums.iter_mut().zip(a_rest.iter().zip(b_rest)) {
-        *sum = *sum + a * b;
+    for (sum, (&x, &y)) in sums.iter_mut().zip(a.iter().zip(b)) {
+        *sum = *sum + x * y;
     }
     sums.iter().fold(R::ZERO, |sum, &lane| sum + lane)
 }
@@ -36,7 +31,7 @@ pub(super) fn subtract_two<R: Real>(y: &mut [R], (a, x): (R, &[R]), (b, z): (R, 
     }
 }
 
-/// `x ← x·2^exponent`, rounded once: by two factors, each of which the arithmetic holds.
+/// `x ← x·2^exponent`, exact but for what becomes subnormal: by two factors, each of which the arithmetic holds.
 #[inline(always)]
 pub(super) fn times_power<R: Real>(x: &mut [R], exponent: i32) {
     let (first, second) = (exponent / 2, exponent - exponent / 2);

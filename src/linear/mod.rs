@@ -4,8 +4,6 @@
 //! the built-in one. Every sum has one order, whatever the block sizes and the instruction set; sizes of blocks that do show in the order
 //! of a sum are constants of the definition, the same everywhere.
 
-#![allow(dead_code, reason = "the posteriors that stand on this come next")]
-
 pub(crate) mod cholesky;
 pub(crate) mod eigen;
 mod loops;

@@ -10,7 +10,8 @@ use crate::scalar::Real;
 ///
 /// Nothing but speed and rounding errors may depend on the backend.
 pub trait MatrixProduct<R: Real> {
-    /// Numbers of scratch that a product of `[m, k]` by `[k, n]` takes. It must not be less for a smaller product than for a larger one.
+    /// Numbers of scratch that a product of `[m, k]` by `[k, n]` takes. It must not be less for a larger product than for one
+    /// that fits inside of it.
     fn scratch(&self, m: usize, n: usize, k: usize) -> usize;
 
     /// `C ← β·C + α·A·B` with `A` `[m, k]`, `B` `[k, n]` and `C` `[m, n]`; where `β` is zero `C` is not read.

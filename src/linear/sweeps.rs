@@ -130,7 +130,9 @@ impl<R: Real> Iteration<'_, '_, R> {
             p = s * r;
             Self::set(self.diagonal, next, g + p);
             g = c * r - b;
-            rotation.copy_from_slice(&[c, s]);
+            if let Some(rotation) = rotation.first_chunk_mut::<2>() {
+                *rotation = [c, s];
+            }
         }
         let d = self.d(block.row(l)) - p;
         Self::set(self.diagonal, block.row(l), d);

@@ -15,6 +15,7 @@
 extern crate alloc;
 extern crate std;
 
+mod backend;
 mod cholesky;
 mod eigen;
 mod pair;

@@ -3,6 +3,8 @@
 use super::*;
 use crate::error::LinearFault;
 use crate::linear::eigen::{scratch, symmetric as eigen};
+use crate::linear::rotate::Batch;
+use crate::linear::sweeps::eigenvalues;
 
 fn solve<R: Real>(a: &[R], n: usize, shell: Shell) -> Result<(Vec<R>, Vec<R>), LinearFault> {
     let product = BuiltIn::in_shell(shell);
@@ -134,6 +136,15 @@ fn the_ends_of_the_range() {
     check(&tiny, n);
     // Eigenvalues beyond the range are refused.
     assert_eq!(solve(&[f64::MAX; 4], 2, Shell::detect()).unwrap_err(), LinearFault::NotFinite { row: 1 });
+}
+
+#[test]
+fn sweeps_are_bounded() {
+    // No element that is NaN is ever negligible.
+    let (mut vectors, mut room) = ([1.0_f64; 16], vec![0.0; 400]);
+    let mut batch = Batch::new(Shell::detect(), MatrixMut::new(&mut vectors, 4, 4).unwrap(), &mut room);
+    let found = eigenvalues(&mut [f64::NAN; 4], &mut [1.0; 4], &mut batch);
+    assert_eq!(found, Err(LinearFault::NoConvergence { row: 0 }));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::eprintln;
 use std::time::Instant;
 
 use ndarray::Array2;
+use ndarray::linalg::general_mat_mul;
 
 use super::*;
 use crate::linear::rotate::Batch;
@@ -19,16 +20,24 @@ fn seconds(work: impl FnOnce()) -> f64 {
     begin.elapsed().as_secs_f64()
 }
 
-/// The median of some calls, each on its own copy of the matrix.
-fn median(times: usize, a: &[f64], mut work: impl FnMut(&mut [f64])) -> f64 {
-    let mut found: Vec<f64> = (0..times)
+/// How many products of `matrixmultiply` a call takes, on its own copy of the matrix: the median over rounds of the ratio within a round.
+/// And the seconds of that product.
+fn products(rounds: usize, a: &[f64], n: usize, mut work: impl FnMut(&mut [f64])) -> (f64, f64) {
+    let theirs = Array2::from_shape_vec((n, n), a.to_vec()).unwrap();
+    let mut out = Array2::zeros((n, n));
+    let mut found: Vec<(f64, f64)> = (0..rounds)
         .map(|_| {
             let mut copy = a.to_vec();
-            seconds(|| work(&mut copy))
+            let mut unit = || seconds(|| general_mat_mul(1.0, &theirs, &theirs, 0.0, &mut out));
+            // One before and one after, since the machine is shared.
+            let before = unit();
+            let ours = seconds(|| work(&mut copy));
+            let unit = 0.5 * (before + unit());
+            (ours / unit, unit)
         })
         .collect();
-    found.sort_by(f64::total_cmp);
-    found[times / 2]
+    found.sort_by(|a, b| a.0.total_cmp(&b.0));
+    found[rounds / 2]
 }
 
 fn square_of(values: &[f64], n: usize) -> Matrix<'_, f64> {
@@ -51,38 +60,33 @@ fn figures() {
     let with = tools(&product, Shell::detect());
     eprintln!("{:>5} {:>10} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}", "n", "unit", "product", "cholesky", "solve", "eigen", "pair", "merge");
     for n in [256, 512, 1024] {
-        let times = if n > 512 { 3 } else { 7 };
+        let rounds = if n > 512 { 5 } else { 11 };
         let mut random = Random(n as u64);
-        let square = |values: &[f64]| Array2::from_shape_vec((n, n), values.to_vec()).unwrap();
         let a = symmetric_of(&mut random, n);
-        let theirs = square(&a);
-        let unit = median(times, &a, |_| {
-            core::hint::black_box(theirs.dot(&theirs));
-        });
         let (mut out, mut values) = (vec![0.0; n * n], vec![0.0; n]);
         let mut room = vec![0.0; pair::scratch::<f64>(&product, n)];
-        let ours = median(times, &a, |a| {
+        let ours = products(rounds, &a, n, |a| {
             let c = MatrixMut::new(&mut out, n, n).unwrap();
             product.multiply(1.0, square_of(a, n), square_of(a, n), 0.0, c, &mut room).unwrap();
         });
-        let factor = median(times, &a, |a| cholesky::factorise(with, MatrixMut::new(a, n, n).unwrap(), &mut room).unwrap());
+        let factor = products(rounds, &a, n, |a| cholesky::factorise(with, MatrixMut::new(a, n, n).unwrap(), &mut room).unwrap());
         let mut l = a.clone();
         cholesky::factorise(with, MatrixMut::new(&mut l, n, n).unwrap(), &mut room).unwrap();
-        let solve = median(times, &a, |a| {
+        let solve = products(rounds, &a, n, |a| {
             let x = MatrixMut::new(a, n, n).unwrap();
             triangular::from_left(with, triangular::Solve::Plain, square_of(&l, n), x, &mut room).unwrap();
         });
-        let eigen = median(times, &a, |a| {
+        let eigen = products(rounds, &a, n, |a| {
             let (a, out) = (MatrixMut::new(a, n, n).unwrap(), MatrixMut::new(&mut out, n, n).unwrap());
             eigen::symmetric(with, a, &mut values, out, &mut room).unwrap();
         });
         let other = symmetric_of(&mut random, n);
-        let pair = median(times, &a, |a| {
+        let pair = products(rounds, &a, n, |a| {
             let (mut a2, p) = (other.clone(), MatrixMut::new(&mut out, n, n).unwrap());
             let (a1, a2) = (MatrixMut::new(a, n, n).unwrap(), MatrixMut::new(&mut a2, n, n).unwrap());
             pair::diagonalise(with, a1, a2, &mut values, p, &mut room).unwrap();
         });
-        let [ours, factor, solve, eigen, pair] = [ours, factor, solve, eigen, pair].map(|time| time / unit);
+        let ([ours, factor, solve, eigen, pair], unit) = ([ours, factor, solve, eigen, pair].map(|(ratio, _)| ratio), ours.1);
         eprintln!(
             "{n:>5} {:>8.2}ms {ours:>9.2} {factor:>9.2} {solve:>9.2} {eigen:>9.2} {pair:>9.2} {:>9.2}",
             unit * 1e3,

@@ -3,7 +3,7 @@
 use core::hint::black_box;
 
 use fisher_merge::{
-    BadNumbers, Bf16Bits, Conditioning, Dtype, Error, F16Bits, Factor, FisherStatistics, Floor, FloorOn, FloorScope, Job, LeBytes, Merge,
+    BadNumbers, Bf16Bits, BuiltIn, Conditioning, Dtype, Error, F16Bits, Factor, FisherStatistics, Floor, FloorOn, FloorScope, Job, LeBytes, LinearFault, Matrix, MatrixMut, MatrixProduct, Merge,
     NoEvidence, Normalize, Posterior, Real, RunningProduct, Values, ValuesMut, from_natural, target, to_natural,
 };
 
@@ -39,8 +39,21 @@ pub fn all() -> bool {
             right &= merge::<_, f32>([a, f, b, g], out).is_ok();
         }
     }
+    right &= product::<f32>().is_ok() && product::<f64>().is_ok();
     black_box((&single, &double, &half, &raw));
     right
+}
+
+/// A matrix product, plain and transposed.
+#[inline(never)]
+fn product<R: Real>() -> Result<(), LinearFault> {
+    let (values, mut out, mut scratch) = ([black_box(R::ONE); 12], [R::ZERO; 16], [R::ZERO; 128]);
+    for (rows, columns) in [(3, 4), (4, 3)] {
+        let a = Matrix::new(&values, black_box(rows), black_box(columns))?;
+        let c = MatrixMut::strided(&mut out, (black_box(rows), black_box(rows)), 4)?;
+        BuiltIn::new().multiply(black_box(R::ONE), a, a.transposed(), black_box(R::ZERO), c, &mut scratch)?;
+    }
+    Ok(())
 }
 
 /// One, two and three models, all policies, with and without the precision, several at once.
