@@ -15,7 +15,8 @@ pub struct Arguments {
     /// A checkpoint: a .safetensors file, or the .safetensors.index.json of a sharded one. Repeat for every model.
     #[arg(long = "model", required = true, value_name = "FILE")]
     pub models: Vec<PathBuf>,
-    /// The diagonal Fisher of the model in the same place. As many as models, or none: then the merge is a weighted average.
+    /// The Fisher of the model in the same place: a diagonal, or factors as `estimate_fisher --structure` writes them. As many as models, or none: then the
+    /// merge is a weighted average.
     #[arg(long = "fisher", value_name = "FILE")]
     pub fishers: Vec<PathBuf>,
     /// The weight λ of the model in the same place. As many as models, or none: then 1/M each.
@@ -54,6 +55,12 @@ pub struct Arguments {
     /// What happens to NaN, infinity and negative Fisher entries.
     #[arg(long, value_enum, default_value = "error")]
     pub nan: Nan,
+    /// What is added to the factors of structured Fishers, relative to their mean diagonals; if not given, 0.03 (Kronecker) and 0.01 (input covariance, dense).
+    #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
+    pub damping: Option<f64>,
+    /// The mean of the prior that damping adds: `own` of each model, `average`, `target`, or a checkpoint.
+    #[arg(long, default_value = "own", value_name = "own|average|target|FILE")]
+    pub damping_mean: String,
     /// Merges only tensors whose name matches; the others are copied from the target.
     #[arg(long, value_name = "REGEX")]
     pub only: Option<Regex>,
@@ -135,6 +142,9 @@ impl Arguments {
         }
         if let Some(floor) = self.floor.filter(|floor| !(floor.is_finite() && *floor >= 0.0)) {
             return Err(Failure::Call(format!("--floor {floor}: expected a finite number, zero or more")));
+        }
+        if let Some(damping) = self.damping.filter(|damping| !(damping.is_finite() && *damping >= 0.0)) {
+            return Err(Failure::Call(format!("--damping {damping}: expected a finite number, zero or more")));
         }
         let outputs: Vec<&Path> =
             [Some(&self.out), self.precision_out.as_ref(), self.report.as_ref()].into_iter().flatten().map(|path| &**path).collect();

@@ -2,20 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use fisher_merge::{Dtype, Error, Model, ParameterInfo, ParameterSource, ParameterTarget, Pass, Real, Role, StoreMerge};
 use serde_json::json;
 
 use super::Failure;
-use super::arguments::{Arguments, Arithmetic, OutDtype};
+use super::arguments::{Arguments, Arithmetic, Norm, OutDtype};
 use super::checkpoint::{Checkpoint, number};
 use super::explain::Files;
 use super::header::Entry;
+use super::layers::{self, Layer, is_factor};
 use super::output::{Output, publish, stored};
 use super::progress::Bar;
 use super::report::Report;
+use super::structured::{Around, Whole};
 
 /// Elements of a tile: with the buffers of the files it stays in the cache.
 const TILE: usize = 1 << 14;
@@ -79,11 +81,14 @@ impl Inputs {
 fn merge<R: Real>(arguments: &Arguments, inputs: &Inputs) -> Result<(), Failure> {
     let started = Instant::now();
     let target = inputs.models.get(arguments.target()).ok_or_else(|| Failure::Call("there is no model".into()))?;
-    let only = |info: &ParameterInfo<'_>| arguments.selects(info.name);
+    let layers = whole_layers(arguments, inputs, target)?;
+    let whole = |name: &str| layers.iter().any(|layer| layer.holds(name));
+    let only = |info: &ParameterInfo<'_>| arguments.selects(info.name) && !whole(info.name) && !is_factor(info.name);
     let rule = StoreMerge::<R>::new().policies(arguments.policies()).conditioning(arguments.conditioning()).only(&only);
     let models = inputs.posteriors::<R>(&arguments.weights);
     let files = inputs.files(target);
     compare(&rule, &models, target, &files)?;
+    compare_layers::<R>(arguments, inputs, &whole, target)?;
 
     let mut outputs = Outputs::create(arguments, target).map_err(Failure::input)?;
     let merged = target.entries().filter(|entry| number(&entry.dtype).is_some() && arguments.selects(&entry.name));
@@ -103,6 +108,7 @@ fn merge<R: Real>(arguments: &Arguments, inputs: &Inputs) -> Result<(), Failure>
     if let Err(error) = merged {
         return Err(failure(error, inputs, &mut outputs, &files));
     }
+    merge_layers::<R>(arguments, inputs, &layers, &mut outputs, &mut report)?;
 
     let written = outputs.mean.bytes() + outputs.precision.as_ref().map_or(0, Output::bytes);
     let total = *report.total();
@@ -125,6 +131,62 @@ fn merge<R: Real>(arguments: &Arguments, inputs: &Inputs) -> Result<(), Failure>
         total.out_of_range,
         started.elapsed().as_secs_f64(),
     );
+    Ok(())
+}
+
+/// The layers that are merged whole, and whether the command line goes with them.
+fn whole_layers(arguments: &Arguments, inputs: &Inputs, target: &Checkpoint) -> Result<Vec<Layer>, Failure> {
+    let mut findings = Vec::new();
+    let mut layers = layers::find(&inputs.fishers, target, &mut findings);
+    if !findings.is_empty() {
+        return Err(Failure::Input(findings));
+    }
+    layers.retain(|layer| arguments.selects(&layer.weight) && layer.bias.as_ref().is_none_or(|bias| arguments.selects(bias)));
+    if !layers.is_empty() && (arguments.normalize != Norm::None || arguments.floor.is_some()) {
+        return Err(Failure::Call(
+            "--normalize and --floor are for diagonal Fishers, but there are structured ones (see --damping)".into(),
+        ));
+    }
+    Ok(layers)
+}
+
+/// As [`compare`], for the means of whole layers.
+fn compare_layers<R: Real>(
+    arguments: &Arguments,
+    inputs: &Inputs,
+    whole: &dyn Fn(&str) -> bool,
+    target: &Checkpoint,
+) -> Result<(), Failure> {
+    let only = |info: &ParameterInfo<'_>| whole(info.name);
+    let rule = StoreMerge::<R>::new().only(&only);
+    let means: Vec<_> =
+        inputs.models.iter().zip(&arguments.weights).map(|(mean, &weight)| Model::isotropic(mean, R::from_f64(weight))).collect();
+    compare(&rule, &means, target, &inputs.files(target))
+}
+
+/// Merges the layers that are merged whole.
+fn merge_layers<R: Real>(
+    arguments: &Arguments,
+    inputs: &Inputs,
+    layers: &[Layer],
+    outputs: &mut Outputs,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    if layers.is_empty() {
+        return Ok(());
+    }
+    let around = match &arguments.damping_mean[..] {
+        "own" => Around::Own,
+        "average" => Around::Average,
+        "target" => Around::Model(arguments.target()),
+        file => Around::Given(Checkpoint::open(Path::new(file)).map_err(Failure::input)?),
+    };
+    let whole = Whole { models: &inputs.models, fishers: &inputs.fishers, around: &around };
+    for layer in layers {
+        let precision = outputs.precision.as_mut().map(|output| -> &mut dyn ParameterTarget<R> { output });
+        let (solved, summary) = whole.merge(arguments, layer, &mut outputs.mean, precision).map_err(Failure::input)?;
+        report.solved(&layer.weight, &solved, &summary);
+    }
     Ok(())
 }
 
@@ -174,6 +236,8 @@ fn record(arguments: &Arguments) -> String {
         "weights": arguments.weights,
         "arithmetic": if arguments.arithmetic == Arithmetic::F32 { "f32" } else { "f64" },
         "conditioning": format!("{:?}", arguments.conditioning()),
+        "damping": arguments.damping,
+        "damping_mean": arguments.damping_mean,
         "policies": format!("{:?}", arguments.policies::<f64>()),
         "only": arguments.only.as_ref().map(ToString::to_string),
         "skip": arguments.skip.as_ref().map(ToString::to_string),

@@ -6,6 +6,8 @@
 //! | `header` | what a file says of its tensors, and whether that can be true |
 //! | `checkpoint` | one file or several shards as a store that is read by position |
 //! | `output` | a file in the making, as a store that is written; it appears whole or not at all |
+//! | `layers` | layers with structured Fishers, as files hold them |
+//! | `structured` | their merge, one whole layer at a time |
 //! | `merge` | the run |
 //! | `explain` | errors in the words of names and files |
 //! | `report` | what was counted, as JSON |
@@ -14,10 +16,12 @@ mod arguments;
 mod checkpoint;
 mod explain;
 mod header;
+mod layers;
 mod merge;
 mod output;
 mod progress;
 mod report;
+mod structured;
 
 use std::process::ExitCode;
 

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use fisher_merge::Summary;
+use fisher_merge::{Solved, Summary};
 use serde_json::{Value, json};
 
 use super::output::Draft;
@@ -35,6 +35,19 @@ impl Report {
         let mut row = counts(summary);
         if let Some(row) = row.as_object_mut() {
             row.insert("name".into(), json!(name));
+        }
+        self.tensors.push(row);
+        self.total.add(summary);
+    }
+
+    /// A layer that was merged whole.
+    pub fn solved(&mut self, name: &str, solved: &Solved, summary: &Summary) {
+        let mut row = counts(summary);
+        if let Some(row) = row.as_object_mut() {
+            row.insert("name".into(), json!(name));
+            row.insert("method".into(), json!(format!("{:?}", solved.method)));
+            row.insert("iterations".into(), json!(solved.iterations));
+            row.insert("residual".into(), json!(solved.residual));
         }
         self.tensors.push(row);
         self.total.add(summary);
