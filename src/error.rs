@@ -10,7 +10,7 @@ mod store;
 
 use core::fmt;
 
-pub use fisher::{Estimator, FisherFault};
+pub use fisher::{Estimator, FisherFault, FisherStructure};
 pub use linear::LinearFault;
 pub use mismatch::{Fault, Mismatch};
 pub use store::{StoreError, StoreErrorKind};
@@ -194,7 +194,7 @@ pub enum Error {
         /// How many there are.
         found: usize,
     },
-    /// A call of a Fisher accumulator. Codes 32 to 50.
+    /// A call of a Fisher accumulator. Codes 32 to 52.
     Fisher(FisherFault),
     /// A matrix or a product of matrices. Codes 64 to 71.
     Linear(LinearFault),

@@ -160,11 +160,11 @@ mod view;
 
 pub use conditioning::{Conditioning, ModelScale, target};
 pub use driver::{Cursor, Mismatches, Model, ModelMean, ModelPrecision, Outcome, Pass, Progress, StoreMerge};
-pub use error::{Defect, Error, Estimator, Fault, FisherFault, LinearFault, Mismatch, Role, StoreError, StoreErrorKind};
+pub use error::{Defect, Error, Estimator, Fault, FisherFault, FisherStructure, LinearFault, Mismatch, Role, StoreError, StoreErrorKind};
 pub use fisher::{
-    BatchMeans, CombineFisher, CompactCount, CompactFisher, DiagonalFisher, ExactLabels, FISHER_HEADER, FisherAccumulator, FisherHeader,
-    FisherRecord, FisherSpec, FisherSpread, Gradient, LabelCovariance, LayerBatch, MeanGradient, ObservedLabels, PerExample, SampledLabels,
-    Sampling, SecondMoment, StandardErrors, student_t,
+    BatchMeans, CombineFisher, CompactCount, CompactFisher, DenseFisher, DiagonalFisher, ExactLabels, FISHER_HEADER, FisherAccumulator,
+    FisherHeader, FisherRecord, FisherSpec, FisherSpread, Gradient, KroneckerFisher, LabelCovariance, LayerBatch, LayerGradients,
+    LayerInputs, MeanGradient, ObservedLabels, PerExample, SampledLabels, Sampling, SecondMoment, StandardErrors, student_t,
 };
 pub use gaussian::{Factor, Posterior, Precision, from_natural, to_natural};
 pub use kernel::sums::FisherStatistics;

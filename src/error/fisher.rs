@@ -42,6 +42,33 @@ impl fmt::Display for Estimator {
     }
 }
 
+/// What of a Fisher is estimated, and held. Estimates of different structures do not combine. Its number is that of the headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FisherStructure {
+    /// Its diagonal.
+    Diagonal = 0,
+    /// `G ⊗ A` of a layer, every position an input of its own (Martens & Grosse, "Optimizing Neural Networks with Kronecker-factored
+    /// Approximate Curvature", ICML 2015; "expand" of Eschenhagen et al., "Kronecker-Factored Approximate Curvature for Modern Neural
+    /// Network Architectures", NeurIPS 2023).
+    KroneckerExpand = 1,
+    /// `G ⊗ A` of a layer, inputs averaged and gradients summed over positions first ("reduce" of Eschenhagen et al., NeurIPS 2023).
+    KroneckerReduce = 2,
+    /// All of it.
+    Dense = 3,
+}
+
+impl fmt::Display for FisherStructure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Diagonal => "diagonal",
+            Self::KroneckerExpand => "Kronecker-factored (expand)",
+            Self::KroneckerReduce => "Kronecker-factored (reduce)",
+            Self::Dense => "dense",
+        })
+    }
+}
+
 /// Why a call of a Fisher accumulator was refused.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
@@ -144,6 +171,20 @@ pub enum FisherFault {
         /// The pattern in its place.
         found: u16,
     },
+    /// The inputs of a layer's batch were not observed, or twice, or of examples of other weights. Code 51.
+    Inputs {
+        /// What the weights of the batch's examples add up to.
+        expected: f64,
+        /// What the weights of the observed inputs add up to.
+        found: f64,
+    },
+    /// Another structure. Code 52.
+    Structure {
+        /// The accumulator's, or one of those that it can have.
+        expected: FisherStructure,
+        /// The other's.
+        found: FisherStructure,
+    },
 }
 
 impl FisherFault {
@@ -168,6 +209,8 @@ impl FisherFault {
             Self::Counts => 48,
             Self::SoleLabel => 49,
             Self::Scale { .. } => 50,
+            Self::Inputs { .. } => 51,
+            Self::Structure { .. } => 52,
         }
     }
 }
@@ -198,6 +241,10 @@ impl fmt::Display for FisherFault {
             Self::Scale { block, found } => {
                 write!(f, "block {block} of a compact Fisher has the scale {found:#06x}, expected a normal number of three fraction bits")
             }
+            Self::Inputs { expected, found } => {
+                write!(f, "inputs of examples whose weights add up to {found} were observed, expected each example's once, {expected}")
+            }
+            Self::Structure { expected, found } => write!(f, "the structure is {found}, expected {expected}"),
         }
     }
 }

@@ -9,16 +9,19 @@
 //! | 8..12 | draws or examples of a batch, else 0 |
 //! | 12..16 | unit, signed |
 //! | 16..20 | slots |
-//! | 20..24 | 0 |
-//! | 24..32 | parameters |
+//! | 20 | structure: 0 diagonal, 1 Kronecker factors in the expand and 2 in the reduce convention, 3 dense |
+//! | 21 | whether the last input of Kronecker factors is the one of the biases |
+//! | 22..24 | 0 |
+//! | 24..32 | parameters; of Kronecker factors rows of `G` and rows of `A`, as two `u32` |
 //! | 32..40 | the caller's tag of the model |
 //! | 40..48 | examples |
 //! | 48..56 | sum of weights, `f64` |
 //! | 56..64 | sum of squared weights, `f64` |
 
-use super::diagonal::DiagonalFisher;
+use super::ledger::expect;
 use super::sampling::Sampling;
 use super::spec::FisherSpec;
+use super::{DenseFisher, DiagonalFisher, KroneckerFisher};
 use crate::error::{Error, Estimator, FisherFault};
 use crate::scalar::{Dtype, Real};
 use crate::view::{LeBytes, Values, store};
@@ -85,8 +88,8 @@ impl FisherHeader {
             &number.to_le_bytes(),
             &self.spec.unit.to_le_bytes(),
             &self.spec.slots.to_le_bytes(),
-            &[0; 4],
-            &(self.spec.length as u64).to_le_bytes(),
+            &[self.spec.structure as u8, u8::from(self.spec.homogeneous), 0, 0],
+            &shape_to_bytes(&self.spec),
             &self.spec.model.to_le_bytes(),
             &self.examples.to_le_bytes(),
             &self.weight.to_le_bytes(),
@@ -137,15 +140,14 @@ impl FisherHeader {
         if slots == 0 || (counts_draws && number == 0) {
             return Err(FisherFault::Zero.into());
         }
-        let reserved: [u8; 4] = take(&mut rest).ok_or(truncated)?;
-        if reserved != [0; 4] || (!counts_draws && number != 0) {
+        let structure: [u8; 4] = take(&mut rest).ok_or(truncated)?;
+        if !counts_draws && number != 0 {
             return Err(FisherFault::Foreign.into());
         }
-        let length = u64::from_le_bytes(take(&mut rest).ok_or(truncated)?);
-        let length = usize::try_from(length).map_err(|_| FisherFault::Length { expected: usize::MAX, found: usize::MAX })?;
+        let spec = shape_from_bytes(structure, take(&mut rest).ok_or(truncated)?)?;
         let model = u64::from_le_bytes(take(&mut rest).ok_or(truncated)?);
         Ok(Self {
-            spec: FisherSpec { length, slots, unit, model },
+            spec: spec.slots(slots).unit(unit).model(model),
             estimator,
             element,
             examples: u64::from_le_bytes(take(&mut rest).ok_or(truncated)?),
@@ -153,6 +155,34 @@ impl FisherHeader {
             squared_weight: f64::from_le_bytes(take(&mut rest).ok_or(truncated)?),
         })
     }
+}
+
+/// Parameters, or the sides of factors. No memory holds a state of factors whose side is beyond 32 bits.
+fn shape_to_bytes(spec: &FisherSpec) -> [u8; 8] {
+    if !spec.is_kronecker() {
+        return (spec.length as u64).to_le_bytes();
+    }
+    let (g, a) = spec.sides();
+    (a as u64 & u64::from(u32::MAX)).wrapping_shl(32).wrapping_add(g as u64 & u64::from(u32::MAX)).to_le_bytes()
+}
+
+fn shape_from_bytes(structure: [u8; 4], shape: [u8; 8]) -> Result<FisherSpec, Error> {
+    let shape = u64::from_le_bytes(shape);
+    let count = |shape: u64| usize::try_from(shape).map_err(|_| FisherFault::Length { expected: usize::MAX, found: usize::MAX });
+    let (g, a) = (shape & u64::from(u32::MAX), shape >> 32);
+    let spec = match structure {
+        [0, 0, 0, 0] => FisherSpec::new(count(shape)?),
+        [3, 0, 0, 0] => FisherSpec::dense(count(shape)?),
+        [kind @ (1 | 2), homogeneous @ (0 | 1), 0, 0] => {
+            // The one of the biases is there where it is said to be.
+            let inputs = a.checked_sub(u64::from(homogeneous)).ok_or(FisherFault::Foreign)?;
+            let shape = (count(g)?, count(inputs)?);
+            let spec = if kind == 1 { FisherSpec::kronecker_expand(shape) } else { FisherSpec::kronecker_reduce(shape) };
+            spec.homogeneous(homogeneous == 1)
+        }
+        _ => return Err(FisherFault::Foreign.into()),
+    };
+    Ok(spec)
 }
 
 /// The next bytes.
@@ -168,8 +198,16 @@ pub(super) fn same(here: (FisherSpec, Estimator), there: (FisherSpec, Estimator)
     if estimator != found {
         return Err(FisherFault::Estimator { expected: estimator, found });
     }
-    if spec.length != other.length {
-        return Err(FisherFault::Length { expected: spec.length, found: other.length });
+    if spec.structure != other.structure {
+        return Err(FisherFault::Structure { expected: spec.structure, found: other.structure });
+    }
+    let sizes = |spec: FisherSpec| [spec.length, spec.inputs, spec.length()];
+    if let Some((expected, found)) = sizes(spec).into_iter().zip(sizes(other)).find(|(expected, found)| expected != found) {
+        return Err(FisherFault::Length { expected, found });
+    }
+    // Of no outputs, the one of the biases changes no number of parameters.
+    if spec.homogeneous != other.homogeneous {
+        return Err(FisherFault::Length { expected: spec.sides().1, found: other.sides().1 });
     }
     if spec.model != other.model {
         return Err(FisherFault::Model { expected: spec.model, found: other.model });
@@ -183,80 +221,79 @@ pub(super) fn same(here: (FisherSpec, Estimator), there: (FisherSpec, Estimator)
     Ok(())
 }
 
-impl<'s, E: Sampling, R: Real> DiagonalFisher<'s, E, R> {
-    /// The header of the state as it is.
-    ///
-    /// # Errors
-    /// [`FisherFault::OpenExample`].
-    pub fn header(&self) -> Result<FisherHeader, Error> {
-        self.refuse_open()?;
-        let record = self.record();
-        Ok(FisherHeader {
-            spec: self.spec,
-            estimator: self.estimator,
-            element: R::DTYPE,
-            examples: record.examples,
-            weight: record.weight,
-            squared_weight: record.squared_weight,
-        })
-    }
+macro_rules! with_header {
+    ($($name:ident)*) => {$(
+        impl<'s, E: Sampling, R: Real> $name<'s, E, R> {
+            /// The header of the state as it is.
+            ///
+            /// # Errors
+            /// [`FisherFault::OpenExample`].
+            pub fn header(&self) -> Result<FisherHeader, Error> {
+                self.ledger.refuse_open()?;
+                let record = self.record();
+                Ok(FisherHeader {
+                    spec: self.ledger.spec,
+                    estimator: self.ledger.estimator,
+                    element: R::DTYPE,
+                    examples: record.examples,
+                    weight: record.weight,
+                    squared_weight: record.squared_weight,
+                })
+            }
 
-    /// Goes on with a state in memory, which the header describes.
-    ///
-    /// # Errors
-    /// [`FisherFault::Element`] and [`FisherFault::Estimator`] if it is of other types than these, [`FisherFault::Length`] for a state of
-    /// another length, [`FisherFault::Counts`] if the state's counts are not the header's.
-    pub fn resume(header: &FisherHeader, state: &'s mut [R]) -> Result<Self, Error> {
-        let resumed = Self::resume_sum(header, state)?;
-        let record = resumed.record();
-        let counted = (record.examples, record.weight, record.squared_weight);
-        if counted != (header.examples, header.weight, header.squared_weight) {
-            return Err(FisherFault::Counts.into());
-        }
-        Ok(resumed)
-    }
+            /// Goes on with a state in memory, which the header describes.
+            ///
+            /// # Errors
+            /// [`FisherFault::Element`], [`FisherFault::Estimator`] and [`FisherFault::Structure`] if it is of other types than these, [`FisherFault::Length`] for a state of
+            /// another length, [`FisherFault::Counts`] if the state's counts are not the header's.
+            pub fn resume(header: &FisherHeader, state: &'s mut [R]) -> Result<Self, Error> {
+                let resumed = Self::resume_sum(header, state)?;
+                let record = resumed.record();
+                let counted = (record.examples, record.weight, record.squared_weight);
+                if counted != (header.examples, header.weight, header.squared_weight) {
+                    return Err(FisherFault::Counts.into());
+                }
+                Ok(resumed)
+            }
 
-    /// Goes on with the sum of several states (of an all-reduce), one of which the header describes: its counts are not compared.
-    ///
-    /// # Errors
-    /// As [`resume`](Self::resume), but for the counts.
-    pub fn resume_sum(header: &FisherHeader, state: &'s mut [R]) -> Result<Self, Error> {
-        if header.element != R::DTYPE {
-            return Err(FisherFault::Element { found: if header.element == Dtype::F32 { 1 } else { 2 } }.into());
-        }
-        if !E::is(header.estimator) {
-            return Err(FisherFault::Estimator { expected: E::EXAMPLE, found: header.estimator }.into());
-        }
-        Self::over(header.spec, header.estimator, state)
-    }
+            /// Goes on with the sum of several states (of an all-reduce), one of which the header describes: its counts are not compared.
+            ///
+            /// # Errors
+            /// As [`resume`](Self::resume), but for the counts.
+            pub fn resume_sum(header: &FisherHeader, state: &'s mut [R]) -> Result<Self, Error> {
+                if header.element != R::DTYPE {
+                    return Err(FisherFault::Element { found: if header.element == Dtype::F32 { 1 } else { 2 } }.into());
+                }
+                if !E::is(header.estimator) {
+                    return Err(FisherFault::Estimator { expected: E::EXAMPLE, found: header.estimator }.into());
+                }
+                Self::over(header.spec, header.estimator, state)
+            }
 
-    /// Writes the state as little-endian bytes, `size_of::<R>()` for each number.
-    ///
-    /// # Errors
-    /// [`FisherFault::OpenExample`]; [`FisherFault::Length`] if there is not room for exactly all, with nothing written.
-    pub fn write_state(&self, bytes: &mut [u8]) -> Result<FisherHeader, Error> {
-        let header = self.header()?;
-        let (expected, found) = (self.state.len() * R::DTYPE.bytes(), bytes.len());
-        if expected != found {
-            return Err(FisherFault::Length { expected, found }.into());
-        }
-        store(&mut LeBytes::new(R::DTYPE, bytes)?, 0, self.state);
-        Ok(header)
-    }
+            /// Writes the state as little-endian bytes, `size_of::<R>()` for each number.
+            ///
+            /// # Errors
+            /// [`FisherFault::OpenExample`]; [`FisherFault::Length`] if there is not room for exactly all, with nothing written.
+            pub fn write_state(&self, bytes: &mut [u8]) -> Result<FisherHeader, Error> {
+                let header = self.header()?;
+                expect(self.ledger.state.len() * R::DTYPE.bytes(), bytes.len())?;
+                store(&mut LeBytes::new(R::DTYPE, bytes)?, 0, self.ledger.state);
+                Ok(header)
+            }
 
-    /// Reads what [`write_state`](Self::write_state) wrote, on this machine or another, into memory, and goes on with it.
-    ///
-    /// # Errors
-    /// As [`resume`](Self::resume); [`FisherFault::Length`] for too many or too few bytes.
-    pub fn read_state(header: &FisherHeader, bytes: &[u8], state: &'s mut [R]) -> Result<Self, Error> {
-        let (expected, found) = (state.len() * R::DTYPE.bytes(), bytes.len());
-        if expected != found {
-            return Err(FisherFault::Length { expected, found }.into());
+            /// Reads what [`write_state`](Self::write_state) wrote, on this machine or another, into memory, and goes on with it.
+            ///
+            /// # Errors
+            /// As [`resume`](Self::resume); [`FisherFault::Length`] for too many or too few bytes.
+            pub fn read_state(header: &FisherHeader, bytes: &[u8], state: &'s mut [R]) -> Result<Self, Error> {
+                expect(state.len() * R::DTYPE.bytes(), bytes.len())?;
+                let view = LeBytes::new(R::DTYPE, bytes)?;
+                for (index, out) in state.iter_mut().enumerate() {
+                    *out = view.at(index).unwrap_or(R::ZERO);
+                }
+                Self::resume(header, state)
+            }
         }
-        let view = LeBytes::new(R::DTYPE, bytes)?;
-        for (index, out) in state.iter_mut().enumerate() {
-            *out = view.at(index).unwrap_or(R::ZERO);
-        }
-        Self::resume(header, state)
-    }
+    )*};
 }
+with_header! { DiagonalFisher KroneckerFisher DenseFisher }

@@ -2,8 +2,9 @@
 
 use super::diagonal::DiagonalFisher;
 use super::gradient::Gradient;
+use super::ledger::{Ledger, expect, refuse_weight};
 use super::sampling::PerExample;
-use crate::error::{Error, Estimator, FisherFault, Role};
+use crate::error::{Error, FisherFault, Role};
 use crate::kernel::outer::{Outer, Outputs, SCRATCH};
 use crate::kernel::scaled::defect;
 use crate::kernel::squares::Sums;
@@ -102,13 +103,13 @@ impl<E: PerExample, R: Real> DiagonalFisher<'_, E, R> {
         batch: &LayerBatch<'_, A, G, R>,
         scratch: &mut [R],
     ) -> Result<(), Error> {
-        expect(self.spec.length, outputs.saturating_mul(inputs))?;
+        expect(self.ledger.spec.length, outputs.saturating_mul(inputs))?;
         let scale = self.door(batch, Some(inputs), outputs)?;
         let found = scratch.len();
         let Some(scratch) = scratch.get_mut(..SCRATCH) else { return Err(Error::Scratch { needed: SCRATCH, found }) };
-        let shell = self.shell;
+        let shell = self.ledger.shell;
         let out_of_range = shell.run(Outer {
-            sums: self.filling(),
+            sums: self.ledger.filling(),
             inputs: &batch.inputs,
             gradients: &batch.gradients.values,
             outputs: batch.outputs,
@@ -128,7 +129,7 @@ impl<E: PerExample, R: Real> DiagonalFisher<'_, E, R> {
     /// # Errors
     /// As [`observe_linear`](Self::observe_linear).
     pub fn observe_bias<A: Values<R>, G: Values<R>>(&mut self, batch: &LayerBatch<'_, A, G, R>) -> Result<(), Error> {
-        let outputs = self.spec.length;
+        let outputs = self.ledger.spec.length;
         let scale = self.door(batch, None, outputs)?;
         let positions = batch.positions;
         let variances = batch.outputs == Outputs::Variances;
@@ -153,7 +154,7 @@ impl<E: PerExample, R: Real> DiagonalFisher<'_, E, R> {
     /// # Errors
     /// As [`observe_linear`](Self::observe_linear).
     pub fn observe_scale<A: Values<R>, G: Values<R>>(&mut self, batch: &LayerBatch<'_, A, G, R>) -> Result<(), Error> {
-        let features = self.spec.length;
+        let features = self.ledger.spec.length;
         let scale = self.door(batch, Some(features), features)?;
         let positions = batch.positions;
         let variances = batch.outputs == Outputs::Variances;
@@ -187,8 +188,8 @@ impl<E: PerExample, R: Real> DiagonalFisher<'_, E, R> {
     ) -> Result<(), Error> {
         let scale = self.door(batch, None, width)?;
         expect(batch.weights.len().saturating_mul(batch.positions), rows.len())?;
-        let count = self.spec.length.checked_div(width).unwrap_or_default();
-        expect(self.spec.length, count.saturating_mul(width))?;
+        let count = self.ledger.spec.length.checked_div(width).unwrap_or_default();
+        expect(self.ledger.spec.length, count.saturating_mul(width))?;
         if let Some(&found) = rows.iter().find(|&&row| row >= count) {
             return Err(FisherFault::Length { expected: count, found }.into());
         }
@@ -209,7 +210,7 @@ impl<E: PerExample, R: Real> DiagonalFisher<'_, E, R> {
                         }
                     }
                     let square = |sum: R| if variances { sum * scale } else { sum * sum };
-                    self.filling().add(row * width + at, sums.iter().take(n).map(|&sum| square(sum) * weight));
+                    self.ledger.filling().add(row * width + at, sums.iter().take(n).map(|&sum| square(sum) * weight));
                     at += n;
                 }
             }
@@ -224,8 +225,7 @@ impl<E: PerExample, R: Real> DiagonalFisher<'_, E, R> {
     /// [`FisherFault::Share`] if the weights of the batch's observations do not add up to theirs: a label, a draw or a column is missing;
     /// [`FisherFault::Draws`], [`FisherFault::SoleLabel`], [`FisherFault::BadWeight`].
     pub fn end_batch(&mut self, weights: &[R]) -> Result<(), Error> {
-        weights.iter().try_for_each(|&weight| self.refuse_weight(weight))?;
-        let share = weights.iter().map(|weight| weight.as_f64()).sum();
+        let share = Ledger::expected_share(weights, None)?;
         self.end_all(weights.iter().map(|weight| weight.as_f64()), share)
     }
 
@@ -234,28 +234,26 @@ impl<E: PerExample, R: Real> DiagonalFisher<'_, E, R> {
         if batch.positions == 0 || batch.columns == 0 {
             return Err(FisherFault::Zero.into());
         }
-        if batch.whole && self.estimator != Estimator::Exact {
-            return Err(FisherFault::Estimator { expected: self.estimator, found: Estimator::Exact }.into());
-        }
+        self.ledger.refuse_whole(batch.whole)?;
         let rows = batch.weights.len().saturating_mul(batch.positions);
         expect(rows.saturating_mul(outputs), batch.gradients.values.count())?;
         if let Some(inputs) = inputs {
             expect(rows.saturating_mul(inputs), batch.inputs.count())?;
-            self.refuse_bad(&batch.inputs)?;
+            self.ledger.refuse_bad(&batch.inputs)?;
         }
-        self.refuse_bad(&batch.gradients.values)?;
+        self.ledger.refuse_bad(&batch.gradients.values)?;
         if batch.outputs == Outputs::Variances {
             expect(1, batch.positions)?;
             refuse_negative(&batch.gradients.values)?;
         }
-        batch.weights.iter().try_for_each(|&weight| self.refuse_weight(weight))?;
-        batch.gradients.scale(self.spec.unit)
+        batch.weights.iter().try_for_each(|&weight| refuse_weight(weight))?;
+        batch.gradients.scale(self.ledger.spec.unit)
     }
 
     fn observed_batch<A, G>(&mut self, batch: &LayerBatch<'_, A, G, R>, out_of_range: u64) {
         let all: f64 = batch.weights.iter().map(|weight| weight.as_f64()).sum();
-        self.observed(all / f64::from(batch.columns), out_of_range);
-        self.open.whole |= batch.whole;
+        self.ledger.observed(all / f64::from(batch.columns), out_of_range);
+        self.ledger.open.whole |= batch.whole;
     }
 
     /// Adds, for every example and by blocks of columns, its weight times the squares that `square` gives.
@@ -266,16 +264,12 @@ impl<E: PerExample, R: Real> DiagonalFisher<'_, E, R> {
             for (example, &weight) in batch.weights.iter().enumerate() {
                 let mut sums = [R::ZERO; BLOCK];
                 square(Columns { at, n, width }, example, &mut sums);
-                let mut all: Sums<'_, R> = self.filling();
+                let mut all: Sums<'_, R> = self.ledger.filling();
                 all.add(at, sums.iter().take(n).map(|&sum| sum * weight));
             }
             at += n;
         }
     }
-}
-
-fn expect(expected: usize, found: usize) -> Result<(), Error> {
-    if expected == found { Ok(()) } else { Err(FisherFault::Length { expected, found }.into()) }
 }
 
 /// Expected squares are not below zero.

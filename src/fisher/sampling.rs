@@ -2,6 +2,7 @@
 
 use super::diagonal::DiagonalFisher;
 use super::gradient::{Gradient, MeanGradient};
+use super::ledger::{Ledger, refuse_weight};
 use super::spec::FisherSpec;
 use crate::error::{Error, Estimator, FisherFault};
 use crate::scalar::Real;
@@ -68,23 +69,15 @@ impl PerExample for ExactLabels {}
 impl PerExample for SampledLabels {}
 impl PerExample for ObservedLabels {}
 
-impl<'s, R: Real> DiagonalFisher<'s, ExactLabels, R> {
-    /// Of nothing yet, in this memory, which is cleared.
-    ///
-    /// # Errors
-    /// [`FisherFault::Length`] if it is not [`FisherSpec::state_len`] long. So for all kinds.
-    pub fn exact(spec: FisherSpec, state: &'s mut [R]) -> Result<Self, Error> {
-        Self::start(spec, Estimator::Exact, state)
-    }
-
+impl<R: Real> DiagonalFisher<'_, ExactLabels, R> {
     /// Adds a label of this probability: `w·p·g²`, where `g` is the gradient of `log p(y|x)`.
     ///
     /// # Errors
     /// [`FisherFault::BadWeight`], [`FisherFault::Length`], [`Error::BadNumber`]; nothing is added then. So for all observations.
     pub fn label<V: Values<R>>(&mut self, probability: R, gradient: Gradient<V>) -> Result<(), Error> {
-        let weight = self.weight();
+        let weight = self.ledger.weight();
         let share = probability.as_f64() * weight;
-        let scale = gradient.scale(self.spec.unit)?;
+        let scale = gradient.scale(self.ledger.spec.unit)?;
         self.add(gradient.values, scale, (probability * R::from_f64(weight), share))
     }
 
@@ -97,10 +90,10 @@ impl<'s, R: Real> DiagonalFisher<'s, ExactLabels, R> {
         if columns == 0 {
             return Err(FisherFault::Zero.into());
         }
-        let weight = self.weight();
-        let scale = gradient.scale(self.spec.unit)?;
+        let weight = self.ledger.weight();
+        let scale = gradient.scale(self.ledger.spec.unit)?;
         self.add(gradient.values, scale, (R::from_f64(weight), weight / f64::from(columns)))?;
-        self.open.whole = true;
+        self.ledger.open.whole = true;
         Ok(())
     }
 
@@ -110,7 +103,7 @@ impl<'s, R: Real> DiagonalFisher<'s, ExactLabels, R> {
     /// [`FisherFault::Share`] if the probabilities of its labels do not add up to one (to a 128th), or columns are missing;
     /// [`FisherFault::SoleLabel`]. The accumulator is of no use then, and is refused until [`reset`](Self::reset).
     pub fn end_example(&mut self) -> Result<(), Error> {
-        self.end_all(core::iter::once(self.weight()), self.weight())
+        self.end_all(core::iter::once(self.ledger.weight()), self.ledger.weight())
     }
 }
 
@@ -137,36 +130,20 @@ impl<R: Real> DiagonalFisher<'_, ExactLabels, R> {
     /// # Ok::<(), fisher_merge::Error>(())
     /// ```
     pub fn end_sequences(&mut self, weights: &[R], positions: &[u32]) -> Result<(), Error> {
-        let (expected, found) = (weights.len(), positions.len());
-        if expected != found {
-            return Err(FisherFault::Length { expected, found }.into());
-        }
-        weights.iter().try_for_each(|&weight| self.refuse_weight(weight))?;
-        let share = weights.iter().zip(positions).map(|(weight, &positions)| weight.as_f64() * f64::from(positions)).sum();
+        let share = Ledger::expected_share(weights, Some(positions))?;
         self.end_all(weights.iter().map(|weight| weight.as_f64()), share)
     }
 }
 
-impl<'s, R: Real> DiagonalFisher<'s, SampledLabels, R> {
-    /// Of nothing yet, with so many draws for every example.
-    ///
-    /// # Errors
-    /// [`FisherFault::Zero`], [`FisherFault::Length`].
-    pub fn sampled(draws: u32, spec: FisherSpec, state: &'s mut [R]) -> Result<Self, Error> {
-        if draws == 0 {
-            return Err(FisherFault::Zero.into());
-        }
-        Self::start(spec, Estimator::MonteCarlo { draws }, state)
-    }
-
+impl<R: Real> DiagonalFisher<'_, SampledLabels, R> {
     /// Adds a draw: `w·g²/draws`.
     ///
     /// # Errors
     /// As [`DiagonalFisher::label`].
     pub fn draw<V: Values<R>>(&mut self, gradient: Gradient<V>) -> Result<(), Error> {
-        let draws = Self::draws(self.estimator);
-        let weight = self.weight();
-        let scale = gradient.scale(self.spec.unit)?;
+        let draws = Self::draws(self.ledger.estimator);
+        let weight = self.ledger.weight();
+        let scale = gradient.scale(self.ledger.spec.unit)?;
         let share = weight / f64::from(draws);
         self.add(gradient.values, scale, (R::from_f64(share), share))
     }
@@ -176,11 +153,11 @@ impl<'s, R: Real> DiagonalFisher<'s, SampledLabels, R> {
     /// # Errors
     /// [`FisherFault::Draws`] or [`FisherFault::Share`] if it had another number of draws.
     pub fn end_example(&mut self) -> Result<(), Error> {
-        let (expected, found) = (Self::draws(self.estimator), self.open.observations);
+        let (expected, found) = (Self::draws(self.ledger.estimator), self.ledger.open.observations);
         if expected != found {
             return Err(FisherFault::Draws { expected, found }.into());
         }
-        self.end_all(core::iter::once(self.weight()), self.weight())
+        self.end_all(core::iter::once(self.ledger.weight()), self.ledger.weight())
     }
 
     fn draws(estimator: Estimator) -> u32 {
@@ -188,22 +165,14 @@ impl<'s, R: Real> DiagonalFisher<'s, SampledLabels, R> {
     }
 }
 
-impl<'s, R: Real> DiagonalFisher<'s, ObservedLabels, R> {
-    /// Of nothing yet.
-    ///
-    /// # Errors
-    /// [`FisherFault::Length`].
-    pub fn observed_labels(spec: FisherSpec, state: &'s mut [R]) -> Result<Self, Error> {
-        Self::start(spec, Estimator::Empirical, state)
-    }
-
+impl<R: Real> DiagonalFisher<'_, ObservedLabels, R> {
     /// Adds an example and ends it: `w·g²`.
     ///
     /// # Errors
     /// As [`DiagonalFisher::label`].
     pub fn example<V: Values<R>>(&mut self, gradient: Gradient<V>) -> Result<(), Error> {
-        let weight = self.weight();
-        let scale = gradient.scale(self.spec.unit)?;
+        let weight = self.ledger.weight();
+        let scale = gradient.scale(self.ledger.spec.unit)?;
         self.add(gradient.values, scale, (R::from_f64(weight), weight))?;
         self.end_all(core::iter::once(weight), weight)
     }
@@ -227,10 +196,10 @@ impl<'s, R: Real> DiagonalFisher<'s, BatchMeans, R> {
     /// As [`DiagonalFisher::label`]; [`FisherFault::Estimator`] for a batch of another size.
     pub fn batch<V: Values<R>>(&mut self, gradient: MeanGradient<V>) -> Result<(), Error> {
         let found = Estimator::BatchMean { batch: gradient.batch };
-        if found != self.estimator {
-            return Err(FisherFault::Estimator { expected: self.estimator, found }.into());
+        if found != self.ledger.estimator {
+            return Err(FisherFault::Estimator { expected: self.ledger.estimator, found }.into());
         }
-        let scale = gradient.gradient.scale(self.spec.unit)?;
+        let scale = gradient.gradient.scale(self.ledger.spec.unit)?;
         self.add(gradient.gradient.values, scale, (R::ONE, 1.0))?;
         self.end_all(core::iter::once(1.0), 1.0)
     }
@@ -242,14 +211,9 @@ impl<E: Sampling, R: Real> DiagonalFisher<'_, E, R> {
     /// # Errors
     /// [`FisherFault::OpenExample`], [`FisherFault::BadWeight`].
     pub fn begin_example(&mut self, weight: R) -> Result<(), Error> {
-        self.refuse_open()?;
-        self.refuse_weight(weight)?;
-        self.open.weight = Some(weight.as_f64());
+        self.ledger.refuse_open()?;
+        refuse_weight(weight)?;
+        self.ledger.open.weight = Some(weight.as_f64());
         Ok(())
-    }
-
-    /// The weight of the example that is being observed.
-    fn weight(&self) -> f64 {
-        self.open.weight.unwrap_or(1.0)
     }
 }

@@ -1,7 +1,7 @@
 //! An optimiser's second moment as a Fisher: what is at hand after training, and no more than that.
 
 use super::spec::FisherRecord;
-use crate::error::{Error, Estimator, FisherFault, Role};
+use crate::error::{Error, Estimator, FisherFault, FisherStructure, Role};
 use crate::kernel::scaled::defect;
 use crate::scalar::Real;
 use crate::view::{BLOCK, Values, ValuesMut, store};
@@ -82,6 +82,7 @@ impl SecondMoment {
         // Σw² of the weights (1 − β₂)·β₂ⁱ/(1 − β₂ᵗ), each of a mean over the batch.
         let squared = (1.0 - self.beta2) * self.decayed(2.0 * steps) / ((1.0 + self.beta2) * self.decayed(steps) * self.decayed(steps));
         Ok(FisherRecord {
+            structure: FisherStructure::Diagonal,
             estimator: Estimator::SecondMoment { batch: self.batch },
             examples: self.step.saturating_mul(u64::from(self.batch)),
             weight: 1.0,

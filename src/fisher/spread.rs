@@ -2,7 +2,7 @@
 
 use super::accumulator::{CombineFisher, FisherAccumulator};
 use super::spec::FisherRecord;
-use crate::error::{Defect, Error, Estimator, FisherFault, Role};
+use crate::error::{Defect, Error, Estimator, FisherFault, FisherStructure, Role};
 use crate::kernel::scaled::defect;
 use crate::scalar::Real;
 
@@ -104,6 +104,7 @@ impl<'s> FisherSpread<'s> {
     #[must_use]
     pub fn record(&self) -> FisherRecord {
         FisherRecord {
+            structure: FisherStructure::Diagonal,
             estimator: self.estimator,
             examples: self.examples,
             weight: self.weight,

@@ -6,6 +6,7 @@
 pub(crate) mod coefficient;
 pub(crate) mod dispatch;
 pub(crate) mod fused;
+pub(crate) mod gram;
 pub(crate) mod outer;
 pub(crate) mod range;
 pub(crate) mod scaled;

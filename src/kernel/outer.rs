@@ -14,11 +14,11 @@ use crate::scalar::{Dtype, Real};
 use crate::view::{BLOCK, Values};
 
 /// Rows of a panel. Part of the definition of the sums' order: the same everywhere.
-const DEPTH: usize = 64;
+pub(super) const DEPTH: usize = 64;
 /// Rows and columns of a tile: what caches hold. A matter of speed alone.
 const TILE: (usize, usize) = if size_of::<usize>() >= 8 { (256, 128) } else { (16, 16) };
 /// Outputs in registers.
-const ROWS: usize = 4;
+pub(super) const ROWS: usize = 4;
 
 /// Numbers of scratch.
 pub(crate) const SCRATCH: usize = DEPTH * (TILE.0 + TILE.1) + TILE.0 * TILE.1;
@@ -99,7 +99,7 @@ impl<A: Values<R>, G: Values<R>, R: Real> Outer<'_, A, G, R> {
                 pack_columns(panel_a, k, block, |value| value * value);
             }
             tile.fill(R::ZERO);
-            product(panel_g, panel_a, tile, weights.len());
+            product(panel_g, panel_a, tile, (n, m, weights.len()));
             for (i, tile) in tile.chunks_exact(TILE.1).enumerate().take(n) {
                 out_of_range += outside(tile);
                 self.sums.add((row + i) * ins + column, tile.iter().copied().take(m));
@@ -126,7 +126,7 @@ impl<A: Values<R>, G: Values<R>, R: Real> Outer<'_, A, G, R> {
                     let mut buffer = [R::ZERO; BLOCK];
                     pack_columns(panel_a, k, self.inputs.block::<I, R>(position * ins + column, m, &mut buffer), |value| value);
                 }
-                product(panel_g, panel_a, tile, depth);
+                product(panel_g, panel_a, tile, (n, m, depth));
             }
             for (i, tile) in tile.chunks_exact(TILE.1).enumerate().take(n) {
                 out_of_range += leaving(tile, R::ONE);
@@ -139,7 +139,7 @@ impl<A: Values<R>, G: Values<R>, R: Real> Outer<'_, A, G, R> {
 
 /// Puts row `k` into panels of `W` columns, [`DEPTH`] rows each, with zeros behind the last column.
 #[inline(always)]
-fn pack<const W: usize, R: Real>(panels: &mut [R], k: usize, row: &[R], map: impl Fn(R) -> R) {
+pub(super) fn pack<const W: usize, R: Real>(panels: &mut [R], k: usize, row: &[R], map: impl Fn(R) -> R) {
     for (panel, columns) in panels.chunks_exact_mut(DEPTH * W).zip(row.chunks(W)) {
         let Some(out) = panel.get_mut(k * W..).and_then(|rest| rest.first_chunk_mut::<W>()) else { return };
         *out = [R::ZERO; W];
@@ -150,20 +150,21 @@ fn pack<const W: usize, R: Real>(panels: &mut [R], k: usize, row: &[R], map: imp
 }
 
 #[inline(always)]
-fn pack_columns<R: Real>(panels: &mut [R], k: usize, row: &[R], map: impl Fn(R) -> R) {
+pub(super) fn pack_columns<R: Real>(panels: &mut [R], k: usize, row: &[R], map: impl Fn(R) -> R) {
     if R::DTYPE == Dtype::F32 { pack::<16, R>(panels, k, row, map) } else { pack::<8, R>(panels, k, row, map) }
 }
 
-/// Adds the product of two packed panels, `depth` rows deep, to a tile. A panel's width of columns is two vectors of 32 bytes.
+/// Adds the product of two packed panels, of `n` and `m` columns and `depth` rows deep, to a tile. A panel's width of columns is two vectors
+/// of 32 bytes. What lies behind the columns is of another tile, or the caller's: it is not looked at.
 #[inline(always)]
-fn product<R: Real>(panel_g: &[R], panel_a: &[R], tile: &mut [R], depth: usize) {
-    if R::DTYPE == Dtype::F32 { panels::<16, R>(panel_g, panel_a, tile, depth) } else { panels::<8, R>(panel_g, panel_a, tile, depth) }
+fn product<R: Real>(panel_g: &[R], panel_a: &[R], tile: &mut [R], sizes: (usize, usize, usize)) {
+    if R::DTYPE == Dtype::F32 { panels::<16, R>(panel_g, panel_a, tile, sizes) } else { panels::<8, R>(panel_g, panel_a, tile, sizes) }
 }
 
 #[inline(always)]
-fn panels<const W: usize, R: Real>(panel_g: &[R], panel_a: &[R], tile: &mut [R], depth: usize) {
-    for (i, g) in panel_g.chunks_exact(DEPTH * ROWS).enumerate() {
-        for (j, a) in panel_a.chunks_exact(DEPTH * W).enumerate() {
+fn panels<const W: usize, R: Real>(panel_g: &[R], panel_a: &[R], tile: &mut [R], (n, m, depth): (usize, usize, usize)) {
+    for (i, g) in panel_g.chunks_exact(DEPTH * ROWS).enumerate().take(n.div_ceil(ROWS)) {
+        for (j, a) in panel_a.chunks_exact(DEPTH * W).enumerate().take(m.div_ceil(W)) {
             let sums = micro::<W, R>(g, a, depth);
             for (k, sums) in sums.iter().enumerate() {
                 let Some(out) = tile.get_mut((i * ROWS + k) * TILE.1 + j * W..).and_then(|rest| rest.first_chunk_mut::<W>()) else {
@@ -179,7 +180,7 @@ fn panels<const W: usize, R: Real>(panel_g: &[R], panel_a: &[R], tile: &mut [R],
 
 /// `Σ_k g_k·a_kᵀ`, in registers.
 #[inline(always)]
-fn micro<const W: usize, R: Real>(g: &[R], a: &[R], depth: usize) -> [[R; W]; ROWS] {
+pub(super) fn micro<const W: usize, R: Real>(g: &[R], a: &[R], depth: usize) -> [[R; W]; ROWS] {
     let mut sums = [[R::ZERO; W]; ROWS];
     for (g, a) in g.chunks_exact(ROWS).zip(a.chunks_exact(W)).take(depth) {
         let (Some(g), Some(a)) = (g.first_chunk::<ROWS>(), a.first_chunk::<W>()) else { break };

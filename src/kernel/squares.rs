@@ -34,14 +34,36 @@ impl<R: Real> Sums<'_, R> {
         } else {
             let low = self.low.get_mut(at..).unwrap_or_default();
             for ((high, low), term) in high.iter_mut().zip(low).zip(terms) {
-                let (sum, dropped) = exact_sum(*high, term);
-                // Handed back at once: a second number that only ever grew would stall as the first does, at 2²⁵ terms.
-                let rest = *low + dropped;
-                *high = sum + rest;
-                *low = rest - (*high - sum);
+                add_to(high, low, term);
             }
         }
     }
+
+    /// The same for so many numbers that are all there: in vectors, without a loop.
+    #[inline(always)]
+    pub(crate) fn add_chunk<const W: usize>(&mut self, at: usize, terms: &[R; W]) {
+        let Some(high) = self.high.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<W>()) else { return };
+        if planes::<R>() == 1 {
+            for (sum, &term) in high.iter_mut().zip(terms) {
+                *sum = *sum + term;
+            }
+        } else {
+            let Some(low) = self.low.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<W>()) else { return };
+            for ((high, low), &term) in high.iter_mut().zip(low).zip(terms) {
+                add_to(high, low, term);
+            }
+        }
+    }
+}
+
+/// Adds to a sum of two numbers.
+#[inline(always)]
+fn add_to<R: Real>(high: &mut R, low: &mut R, term: R) {
+    let (sum, dropped) = exact_sum(*high, term);
+    // Handed back at once: a second number that only ever grew would stall as the first does, at 2²⁵ terms.
+    let rest = *low + dropped;
+    *high = sum + rest;
+    *low = rest - (*high - sum);
 }
 
 /// The first number that is not finite in the arithmetic.
