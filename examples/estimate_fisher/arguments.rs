@@ -7,9 +7,10 @@ use clap::{Parser, ValueEnum};
 use crate::checkpoint::Checkpoint;
 use crate::estimate::{Sampler, estimate};
 use crate::images::Images;
+use crate::layers::Form;
 use crate::network::Network;
 
-/// Estimates the diagonal Fisher of a ReLU multilayer perceptron, mean over examples, and writes it with its provenance.
+/// Estimates the Fisher of a ReLU multilayer perceptron, mean over examples, and writes it with its provenance.
 #[derive(Parser)]
 #[command(name = "estimate_fisher")]
 pub struct Arguments {
@@ -24,6 +25,8 @@ pub struct Arguments {
     /// Only images with these labels.
     #[arg(long, value_delimiter = ',', value_name = "LABELS")]
     labels: Option<Vec<u8>>,
+    #[arg(long, value_enum, default_value = "diagonal")]
+    structure: Structure,
     #[arg(long, value_enum, default_value = "exact")]
     estimator: Kind,
     /// Labels drawn for every example, for monte-carlo.
@@ -56,6 +59,18 @@ enum Kind {
     Empirical,
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum Structure {
+    /// One number for every parameter.
+    Diagonal,
+    /// The second moments of every layer's inputs and output gradients.
+    Kronecker,
+    /// That of the inputs alone.
+    InputCovariance,
+    /// The whole matrix of layers of up to 4,096 parameters, Kronecker factors of larger ones.
+    Dense,
+}
+
 /// Estimates and writes.
 pub fn run(arguments: &Arguments) -> Result<(), String> {
     let model = Checkpoint::open(&arguments.model)?;
@@ -81,7 +96,14 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
         Kind::MonteCarlo => fisher_merge::Estimator::MonteCarlo { draws: arguments.draws },
         Kind::Empirical => fisher_merge::Estimator::Empirical,
     };
-    let fisher = estimate(&network, &images, kind, arguments.seed).map_err(|error| format!("{}: {error}", arguments.data.display()))?;
+    let form = match arguments.structure {
+        Structure::Diagonal => Form::Diagonal,
+        Structure::Kronecker => Form::Kronecker,
+        Structure::InputCovariance => Form::InputCovariance,
+        Structure::Dense => Form::Dense,
+    };
+    let fisher =
+        estimate(&network, &images, (form, kind), arguments.seed).map_err(|error| format!("{}: {error}", arguments.data.display()))?;
     model.write_fisher(&fisher, &arguments.out)?;
     let record = fisher.record;
     println!("{}: {} Fisher of {} examples, {} tensors", arguments.out.display(), record.estimator, record.examples, fisher.tensors.len());

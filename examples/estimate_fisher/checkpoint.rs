@@ -1,22 +1,22 @@
 //! Models and Fishers as files.
 //!
-//! A Fisher is a safetensors file with a tensor of the same name and shape for every parameter of its model, `f32`, and these strings in its
-//! metadata: `estimator` (`exact`, `monte-carlo`, `empirical`), `draws`, `examples`, `weight` (what the sum was divided by), `reduction`
+//! A Fisher is a safetensors file of `f32`: a tensor of the same name and shape for every parameter of its model, or the factors that
+//! `examples/shared/layers.rs` names. These strings are in its metadata: `structure` (`diagonal`, `kronecker-expand`, `dense`; of input covariances
+//! there are no `outputs`), `estimator` (`exact`, `monte-carlo`, `empirical`), `draws`, `examples`, `weight` (what the sum was divided by), `reduction`
 //! (`mean`), and `model`, the FNV-1a hash of the model's file, 64 bits in hexadecimal.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use fisher_merge::{AnySlice, Dtype, Estimator, Stored, Values};
+use fisher_merge::{AnySlice, Dtype, Estimator, FisherStructure, Stored, Values};
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 
-use crate::estimate::Fisher;
+use crate::layers::Fisher;
 use crate::network::Parameters;
 
 pub struct Checkpoint {
     pub parameters: Parameters,
-    shapes: BTreeMap<String, Vec<usize>>,
     /// A hash of the file.
     pub hash: u64,
 }
@@ -27,7 +27,7 @@ impl Checkpoint {
         let name = path.display();
         let bytes = std::fs::read(path).map_err(|error| format!("{name}: {error}"))?;
         let file = SafeTensors::deserialize(&bytes).map_err(|error| format!("{name}: {error}"))?;
-        let (mut parameters, mut shapes) = (Parameters::new(), BTreeMap::new());
+        let mut parameters = Parameters::new();
         for (tensor, view) in file.tensors() {
             let dtype = match view.dtype() {
                 safetensors::Dtype::F64 => Dtype::F64,
@@ -37,18 +37,17 @@ impl Checkpoint {
                 other => return Err(format!("{name}: tensor {tensor} holds {other:?}, expected floating-point numbers")),
             };
             let values = AnySlice::of_bytes(dtype, view.data()).map_err(|error| format!("{name}: tensor {tensor}: {error}"))?;
-            parameters.insert(tensor.clone(), (0..values.count()).filter_map(|index| values.at(index)).collect());
-            shapes.insert(tensor, view.shape().to_vec());
+            parameters.insert(tensor, (0..values.count()).filter_map(|index| values.at(index)).collect());
         }
         let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
-        Ok(Self { parameters, shapes, hash })
+        Ok(Self { parameters, hash })
     }
 
     /// Writes a Fisher of this model beside its place first, and moves it there when it is whole.
     pub fn write_fisher(&self, fisher: &Fisher, path: &Path) -> Result<(), String> {
-        let bytes: BTreeMap<&String, Vec<u8>> = fisher.tensors.iter().map(|(name, values)| (name, little_endian(values))).collect();
+        let bytes: BTreeMap<&String, Vec<u8>> = fisher.tensors.iter().map(|(name, (_, values))| (name, little_endian(values))).collect();
         let views = bytes.iter().map(|(name, bytes)| {
-            let shape = self.shapes.get(*name).cloned().unwrap_or_default();
+            let shape = fisher.tensors[*name].0.clone();
             TensorView::new(safetensors::Dtype::F32, shape, bytes).map(|view| (name.to_string(), view))
         });
         let views = views.collect::<Result<Vec<_>, _>>().map_err(|error| format!("{}: {error}", path.display()))?;
@@ -69,7 +68,13 @@ impl Checkpoint {
             Estimator::Empirical => ("empirical", 1),
             _ => ("exact", 0),
         };
+        let structure = match fisher.record.structure {
+            FisherStructure::KroneckerExpand => "kronecker-expand",
+            FisherStructure::Dense => "dense",
+            _ => "diagonal",
+        };
         HashMap::from([
+            ("structure".into(), structure.into()),
             ("estimator".into(), estimator.into()),
             ("draws".into(), draws.to_string()),
             ("examples".into(), fisher.record.examples.to_string()),

@@ -5,8 +5,9 @@ use std::path::Path;
 use fisher_merge::{Estimator, Merge, Posterior};
 
 use crate::checkpoint::Checkpoint;
-use crate::estimate::{Fisher, Sampler, estimate};
+use crate::estimate::{Sampler, estimate};
 use crate::images::Images;
+use crate::layers::{Fisher, Form};
 use crate::network::{Network, Parameters};
 
 const HALVES: [(&str, &[u8]); 2] = [("low", &[0, 1, 2, 3, 4]), ("high", &[5, 6, 7, 8, 9])];
@@ -43,8 +44,8 @@ pub fn run(folder: &Path) -> Result<(), String> {
         for estimator in [Estimator::Exact, Estimator::MonteCarlo { draws: 1 }, Estimator::MonteCarlo { draws: 16 }, Estimator::Empirical] {
             let fisher = half.estimate(estimator, &half.images)?;
             let name = fisher.record.estimator.to_string();
-            let (from, of) = (distance(&fisher.tensors, &half.bundled), distance(&fisher.tensors, &exact.tensors));
-            let worst = worst(&fisher.tensors, &half.bundled);
+            let (from, of) = (distance(&fisher, &half.bundled), distance(&fisher, &numbers(&exact)));
+            let worst = worst(&fisher, &half.bundled);
             println!("{:<6}{name:<28}{:>9}{from:>16.2e}{of:>12.2e}{worst:>26.2e}", half.name, fisher.record.examples);
             if estimator == Estimator::Exact && worst > 1e-5 {
                 return Err(format!("the exact Fisher of {} is not the bundled one", half.name));
@@ -69,7 +70,7 @@ pub fn run(folder: &Path) -> Result<(), String> {
 
 impl Half {
     fn estimate(&self, estimator: Estimator, images: &Images) -> Result<Fisher, String> {
-        estimate(&self.network, images, estimator, SEED)
+        estimate(&self.network, images, (Form::Diagonal, estimator), SEED)
     }
 
     /// Some of its images.
@@ -90,7 +91,7 @@ fn merged(halves: &[Half], estimator: Estimator, examples: usize) -> Result<Para
     for (name, values) in &halves[0].model.parameters {
         let posterior = |which: usize| {
             let (half, fisher): (&Half, &Fisher) = (&halves[which], &fishers[which]);
-            Posterior::diagonal(&half.model.parameters[name][..], &fisher.tensors[name][..]).map_err(|error| format!("{name}: {error}"))
+            Posterior::diagonal(&half.model.parameters[name][..], &fisher.tensors[name].1[..]).map_err(|error| format!("{name}: {error}"))
         };
         let mut out = vec![0.0; values.len()];
         let factors = [posterior(0)?.power(0.5), posterior(1)?.power(0.5)];
@@ -101,10 +102,10 @@ fn merged(halves: &[Half], estimator: Estimator, examples: usize) -> Result<Para
 }
 
 /// The norm of the difference over that of the second.
-fn distance(a: &Parameters, b: &Parameters) -> f64 {
+fn distance(a: &Fisher, b: &Parameters) -> f64 {
     let (mut difference, mut norm) = (0.0, 0.0);
     for (name, b) in b {
-        for (a, b) in a[name].iter().zip(b) {
+        for (a, b) in a.tensors[name].1.iter().zip(b) {
             difference += (a - b) * (a - b);
             norm += b * b;
         }
@@ -113,7 +114,12 @@ fn distance(a: &Parameters, b: &Parameters) -> f64 {
 }
 
 /// The largest relative error of entries above 1e-12.
-fn worst(a: &Parameters, b: &Parameters) -> f64 {
-    let entries = b.iter().flat_map(|(name, b)| a[name].iter().zip(b));
+fn worst(a: &Fisher, b: &Parameters) -> f64 {
+    let entries = b.iter().flat_map(|(name, b)| a.tensors[name].1.iter().zip(b));
     entries.filter(|(_, b)| **b > 1e-12).map(|(a, b)| (a - b).abs() / b).fold(0.0, f64::max)
+}
+
+/// The numbers of a Fisher by tensor name.
+fn numbers(fisher: &Fisher) -> Parameters {
+    fisher.tensors.iter().map(|(name, (_, values))| (name.clone(), values.clone())).collect()
 }

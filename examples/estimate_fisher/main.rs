@@ -1,4 +1,4 @@
-//! Estimates the diagonal Fisher of a classifier.
+//! Estimates the Fisher of a classifier, as a diagonal or in factors.
 //!
 //! `cargo run --release --example estimate_fisher` takes the two digit classifiers that each know half of the digits, estimates the Fisher of
 //! each on its own training images in three ways, and prints how far they are from the bundled ones and from each other, and what the
@@ -16,9 +16,12 @@
 mod arguments;
 mod checkpoint;
 mod demo;
+#[path = "../shared/estimate.rs"]
 mod estimate;
 #[path = "../shared/images.rs"]
 mod images;
+#[path = "../shared/layers.rs"]
+mod layers;
 #[path = "../shared/network.rs"]
 mod network;
 
