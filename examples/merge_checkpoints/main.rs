@@ -13,11 +13,15 @@
 //! ```
 
 mod demo;
+#[path = "../shared/estimate.rs"]
+#[allow(dead_code, reason = "it shares the estimate with an example that chooses its images")]
+mod estimate;
 #[path = "../shared/images.rs"]
-#[allow(dead_code, reason = "it shares the images with an example that estimates")]
 mod images;
+#[path = "../shared/layers.rs"]
+#[allow(dead_code, reason = "it shares the layers with an example that estimates diagonals too")]
+mod layers;
 #[path = "../shared/network.rs"]
-#[allow(dead_code, reason = "it shares the network with an example that estimates")]
 mod network;
 mod tool;
 

@@ -5,6 +5,7 @@
 mod checkpoint;
 mod recipe;
 mod table;
+mod whole;
 
 use std::error::Error;
 use std::path::Path;
@@ -12,8 +13,10 @@ use std::path::Path;
 use checkpoint::Checkpoint;
 use recipe::Recipe;
 use table::Table;
+use whole::Whole;
 
 use crate::images::Images;
+use crate::layers::Form;
 use crate::network::{Network, Parameters};
 
 /// Merges, measures and prints. `false` if an accuracy is not the recorded one.
@@ -35,6 +38,14 @@ pub fn run(folder: &Path) -> Result<bool, Box<dyn Error>> {
     let weights: Vec<f64> = (1..10).map(|tenths| f64::from(tenths) / 10.0).collect();
     for (weight, merged) in weights.iter().zip(recipe::grid(&weights, [&low, &high], &fishers)?) {
         table.merge(&Recipe::fisher(*weight), right(&merged.parameters)?, &merged.summary);
+    }
+    let whole = Whole::open([&low, &high], &folder.join("optdigits.safetensors"))?;
+    for (name, form) in [
+        ("input covariance, damping 0.01", Form::InputCovariance),
+        ("Kronecker factors, damping 0.03", Form::Kronecker),
+        ("dense layers (the first in factors)", Form::Dense),
+    ] {
+        table.structured(name, right(&whole.merge(form)?)?);
     }
     table.print();
     Ok(table.agrees_with(&std::fs::read_to_string(folder.join("accuracy.json"))?))

@@ -34,6 +34,11 @@ impl Table {
         self.rows.push(Row { name: recipe.name.clone(), weights, right, summary: Some(*summary), recorded: recipe.recorded });
     }
 
+    /// A merge of whole layers.
+    pub fn structured(&mut self, name: &'static str, right: usize) {
+        self.rows.push(Row { name: name.into(), weights: Some([0.5, 0.5]), right, summary: None, recorded: None });
+    }
+
     fn share(&self, row: &Row) -> f64 {
         row.right as f64 / self.images as f64
     }
