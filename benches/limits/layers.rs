@@ -26,7 +26,7 @@ const fn limit(what: &'static str, over: (&'static str, &'static str), at_most: 
 }
 
 /// Numbers between −1 and 1.
-fn numbers<R: Real>(count: usize, seed: u64) -> Vec<R> {
+pub fn numbers<R: Real>(count: usize, seed: u64) -> Vec<R> {
     let mut state = seed;
     let mut next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

@@ -3,10 +3,11 @@
 //! All contenders of a size run once a round, in an order that rotates; a ratio is the median over the rounds of the ratio within a round,
 //! so that a machine that changes its speed changes both sides. Exits 1 if a ratio is above its limit. One thread, no compiler flags. With
 //! `--test` it runs one small round without limits; a number (`-- 25`) asks for that power of two alone, 0 for the
-//! layers.
+//! layers and their merges.
 
 mod contenders;
 mod layers;
+mod structured;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -73,7 +74,7 @@ fn main() -> ExitCode {
         }
     }
     if asked.is_empty() || asked.contains(&0) {
-        exceeded += layers::run(test);
+        exceeded += layers::run(test) + structured::run(test);
     }
     if Shell::detect() == Shell::BASELINE {
         println!("this machine has no shell above the baseline; the limits are for one that has AVX2, and none is enforced");

@@ -106,6 +106,7 @@ pub struct StructuredMerge<'a, R, P = BuiltIn> {
     mean: DampingMean<'a, R>,
     base: Option<Base<'a, R>>,
     stop: Stop<R>,
+    iterate: bool,
     repair: Repair,
     tensor: usize,
 }
@@ -129,6 +130,7 @@ impl<R: Real> StructuredMerge<'_, R> {
             mean: DampingMean::Own,
             base: None,
             stop: Stop { tolerance: if R::DIGITS > 24 { tolerance } else { R::epsilon() * R::from_f64(64.0) }, iterations: 1000 },
+            iterate: false,
             repair: Repair::Refuse,
             tensor: 0,
         }
@@ -139,8 +141,8 @@ impl<'a, R: Real, P: MatrixProduct<R>> StructuredMerge<'a, R, P> {
     /// Another matrix product, of the caller's. Promise 8 is that of the built-in one.
     #[must_use]
     pub fn product<Q: MatrixProduct<R>>(self, product: Q) -> StructuredMerge<'a, R, Q> {
-        let Self { shell, damping, mean, base, stop, repair, tensor, .. } = self;
-        StructuredMerge { product, shell, damping, mean, base, stop, repair, tensor }
+        let Self { shell, damping, mean, base, stop, iterate, repair, tensor, .. } = self;
+        StructuredMerge { product, shell, damping, mean, base, stop, iterate, repair, tensor }
     }
 
     /// How much damping.
@@ -168,6 +170,12 @@ impl<'a, R: Real, P: MatrixProduct<R>> StructuredMerge<'a, R, P> {
         Self { stop: Stop { tolerance, iterations }, ..self }
     }
 
+    /// Conjugate gradients even where there is a closed form: less scratch, and for a residual that need not be small less time.
+    #[must_use]
+    pub fn iterate(self, iterate: bool) -> Self {
+        Self { iterate, ..self }
+    }
+
     /// What happens where the sum is not positive definite.
     #[must_use]
     pub fn repair(self, repair: Repair) -> Self {
@@ -188,7 +196,7 @@ impl<'a, R: Real, P: MatrixProduct<R>> StructuredMerge<'a, R, P> {
 
     fn sum<'f>(&self, factors: &'f [StructuredFactor<'a, R>], extra: R) -> Sum<'f, 'a, R> {
         let shape = factors.first().map_or((0, 0), |factor| factor.posterior.shape);
-        Sum { factors, prior: self.base.map(|(_, prior)| prior), damping: self.damping.raised(extra), shape }
+        Sum { factors, prior: self.base.map(|(_, prior)| prior), damping: self.damping.raised(extra), shape, iterate: self.iterate }
     }
 
     /// Numbers of scratch that [`run`](Self::run) takes: four matrices of parameters, and those of the solver.

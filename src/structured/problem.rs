@@ -17,6 +17,8 @@ pub(super) struct Sum<'f, 'a, R> {
     pub(super) prior: Option<Structure<'a, R>>,
     pub(super) damping: Damping<R>,
     pub(super) shape: (usize, usize),
+    /// Conjugate gradients in place of a closed form.
+    pub(super) iterate: bool,
 }
 
 /// Whether a factor takes part.
@@ -62,6 +64,8 @@ impl<'f, 'a, R: Real> Sum<'f, 'a, R> {
         let negative = self.terms().any(|(weight, _)| weight < R::ZERO);
         if self.terms().all(|(_, operator)| is_element_wise(&operator.structure)) {
             Method::ElementWise
+        } else if self.iterate {
+            Method::ConjugateGradients
         } else if !all(|of| !matches!(of, Structure::Dense(_))) {
             Method::Dense
         } else if all(|of| matches!(of.sides(), Some((Side::Scaled(_), _)))) {

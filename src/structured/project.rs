@@ -52,7 +52,7 @@ pub fn merged_precision<R: Real>(factors: &[StructuredFactor<'_, R>], damping: D
         let StructuredPosterior { structure, mean, .. } = factor.posterior;
         verify::posterior(Place { tensor: 0, model }, &StructuredPosterior::new(mean, shape, structure)?)?;
     }
-    let (sum, (rows, columns)) = (Sum { factors, prior: None, damping, shape }, shape);
+    let (sum, (rows, columns)) = (Sum { factors, prior: None, damping, shape, iterate: false }, shape);
     let n = rows * columns;
     match out {
         StructureMut::Diagonal(out) => {
