@@ -35,6 +35,7 @@
 //! store ──tile──▶ Merge ──────────▶ tile ──▶ target              StoreMerge: whole models, by name
 //! gradients ────▶ kernel::squares ▶ the caller's sums ▶ Fisher   DiagonalFisher: one example and label at a time
 //! layer's batch ▶ kernel::outer ──▶ the caller's sums ▶ Fisher   observe_linear: no gradient of a single example is ever held
+//! layer's batch ▶ kernel::gram ───▶ the caller's sums ▶ A, G     KroneckerFisher, and DenseFisher from gradients
 //! ```
 //!
 //! # The rooms: which file to open
@@ -48,7 +49,7 @@
 //! | `view` | slices, raw 16-bit patterns and bytes, read and written by the block ([`Values`], [`ValuesMut`]) | a new way to hold numbers |
 //! | `kernel` | the loops: `step` is the recurrence, `scaled` its form at the ends of the range, `dispatch` the instruction sets ([`Shell`]) | speed |
 //! | `linear` | dense matrices: products ([`MatrixProduct`]), Cholesky, eigenvalues | **another matrix product**; what structured posteriors stand on |
-//! | `fisher` | estimates of Fishers ([`DiagonalFisher`], [`FisherSpread`]), their bytes ([`FisherHeader`]), eight bits an entry ([`CompactFisher`]) | **a new estimator**: a marker in `sampling.rs`, a number in `header.rs`; **a new layer**: a method in `layers.rs` |
+//! | `fisher` | estimates of Fishers ([`DiagonalFisher`], [`KroneckerFisher`], [`DenseFisher`], [`FisherSpread`]), their bytes ([`FisherHeader`]), eight bits an entry ([`CompactFisher`]) | **a new estimator**: a marker in `sampling.rs`, a number in `header.rs`; **a new structure**: a [`FisherStructure`], its sums in `spec.rs`, a line in `shared.rs` (what all have alike is in `ledger.rs`); **a new layer**: a method in `layers.rs` |
 //! | `gaussian` | [`Posterior`], its power [`Factor`], natural parameters | **a new posterior**: a variant of [`Precision`] in `posterior.rs` |
 //! | `conditioning` | floors and norms of Fishers ([`Conditioning`], [`FisherStatistics`]) | how a Fisher is prepared |
 //! | `door` | what is compared before the first number is written | a new check |

@@ -8,11 +8,11 @@ use core::ops::ControlFlow;
 use std::alloc::System;
 
 use fisher_merge::{
-    BadNumbers, Bf16Bits, CombineFisher, CompactFisher, Conditioning, DiagonalFisher, Dtype, Estimator, F16Bits, FisherAccumulator,
-    FisherHeader, FisherSpec, FisherSpread, FisherStatistics, Floor, FloorScope, Gradient, Job, LayerBatch, LeBytes, Magnitude, Merge,
-    Model, ModelPrecision, NoEvidence, Normalize, ObservedLabels, Posterior, Progress, Real, RunningProduct, SecondMoment, Shell,
-    StandardErrors, StoreMerge, Strided, StridedMut, StridedTensor, StridedTensorMut, Tensor, TensorMut, Tensors, TensorsMut, Values,
-    ValuesMut, from_natural, target, to_natural,
+    BadNumbers, Bf16Bits, CombineFisher, CompactFisher, Conditioning, DenseFisher, DiagonalFisher, Dtype, Estimator, F16Bits,
+    FisherAccumulator, FisherHeader, FisherSpec, FisherSpread, FisherStatistics, Floor, FloorScope, Gradient, Job, KroneckerFisher,
+    LayerBatch, LayerGradients, LayerInputs, LeBytes, Magnitude, Merge, Model, ModelPrecision, NoEvidence, Normalize, ObservedLabels,
+    Posterior, Progress, Real, RunningProduct, SecondMoment, Shell, StandardErrors, StoreMerge, Strided, StridedMut, StridedTensor,
+    StridedTensorMut, Tensor, TensorMut, Tensors, TensorsMut, Values, ValuesMut, from_natural, target, to_natural,
 };
 
 thread_local! {
@@ -239,6 +239,34 @@ fn promise_10_no_heap_for_fishers() {
         assert!(fisher.example(Gradient::new(&gradient[1..])).is_err());
     });
     assert_eq!(counted, 0);
+}
+
+/// Factors and dense blocks, and their bytes.
+#[test]
+fn promise_10_no_heap_for_factors() {
+    let spec = FisherSpec::kronecker_reduce((2, 3)).homogeneous(true).slots(2);
+    let (mut one, mut two) = (vec![0.0_f32; spec.state_len::<f32>()], vec![0.0_f32; spec.state_len::<f32>()]);
+    let (mut scratch, mut bytes) = (vec![0.0_f32; spec.factor_scratch::<f32>()], vec![0; 4 * spec.state_len::<f32>()]);
+    let (numbers, ones, dense_spec, mut dense_state) = ([0.5_f32; 12], [1.0_f32; 2], FisherSpec::dense(2), [0.0_f32; 14]);
+    let asked = allocations(|| {
+        let mut fisher = KroneckerFisher::observed_labels(spec, &mut one).unwrap();
+        let (inputs, gradients) = (LayerInputs::new(&numbers[..], &ones), LayerGradients::new(Gradient::new(&numbers[..8]), &ones));
+        fisher.begin_block(1).unwrap();
+        fisher.observe_inputs(&inputs.positions(2).lengths(&[1, 2]), &mut scratch).unwrap();
+        assert!(fisher.end_batch(&ones).is_err() && fisher.observe_inputs(&inputs.positions(2), &mut scratch).is_err());
+        fisher.observe_outputs(&gradients.positions(2), &mut scratch).unwrap();
+        fisher.end_batch(&ones).unwrap();
+        let header = FisherHeader::from_bytes(&fisher.write_state(&mut bytes).unwrap().to_bytes()).unwrap();
+        let other = KroneckerFisher::<ObservedLabels, f32>::read_state(&header, &bytes, &mut two).unwrap();
+        fisher.combine(&other).unwrap();
+        let record = fisher.finish_into(&mut [0.0_f32; 16][..], F16Bits(&mut [0_u16; 4][..])).unwrap();
+        assert_eq!((record.examples, fisher.input_covariance_into(Bf16Bits(&mut [0_u16; 16][..]))), (4, Ok(record)));
+        let mut dense = DenseFisher::observed_labels(dense_spec, &mut dense_state).unwrap();
+        dense.observe(&LayerGradients::new(Gradient::new(&numbers[..4]), &ones), &mut scratch).unwrap();
+        dense.end_batch(&ones).unwrap();
+        assert_eq!(dense.finish_into(&mut [0.0_f32; 4][..]).unwrap().examples, 2);
+    });
+    assert_eq!(asked, 0);
 }
 
 /// Refusals carry numbers, not text.

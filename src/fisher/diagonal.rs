@@ -16,7 +16,7 @@ use crate::view::{BLOCK, Values, ValuesMut, store};
 ///
 /// The kind of the estimate is a type: [`ExactLabels`](super::ExactLabels), [`SampledLabels`](super::SampledLabels),
 /// [`ObservedLabels`](super::ObservedLabels) take gradients of one example, [`BatchMeans`](super::BatchMeans) means over a batch, and
-/// neither takes the other's. The state is a slice that the caller lends, `f64` or `f32`, of [`FisherSpec::state_len`] numbers; its counts
+/// neither takes the other's. The state is a slice that the caller lends, `f64` or `f32`, of [`FisherSpec::state_len`](super::FisherSpec::state_len) numbers; its counts
 /// are inside. No heap.
 ///
 /// # Accuracy

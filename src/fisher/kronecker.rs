@@ -21,8 +21,8 @@ use crate::view::{Values, ValuesMut};
 ///
 /// | convention | `A` | `G` |
 /// |---|---|---|
-/// | [expand](FisherSpec::kronecker_expand) | `Σ_n w_n·Σ_t a·aᵀ / Σ_n w_n·T_n` | `Σ_n w_n·Σ_t E[g·gᵀ] / Σ w` |
-/// | [reduce](FisherSpec::kronecker_reduce) | `Σ_n w_n·ā·āᵀ / Σ w`, `ā` the mean over `t` | `Σ_n w_n·E[ĝ·ĝᵀ] / Σ w`, `ĝ` the sum over `t` |
+/// | [expand](super::FisherSpec::kronecker_expand) | `Σ_n w_n·Σ_t a·aᵀ / Σ_n w_n·T_n` | `Σ_n w_n·Σ_t E[g·gᵀ] / Σ w` |
+/// | [reduce](super::FisherSpec::kronecker_reduce) | `Σ_n w_n·ā·āᵀ / Σ w`, `ā` the mean over `t` | `Σ_n w_n·E[ĝ·ĝᵀ] / Σ w`, `ĝ` the sum over `t` |
 ///
 /// With one position they are the same, and for a single example (or inputs independent of gradients) `G ⊗ A` is the Fisher itself. Reduce is
 /// exact for layers whose outputs are averaged later, expand for those whose every position has a loss of its own.
@@ -35,8 +35,8 @@ use crate::view::{Values, ValuesMut};
 /// planes, once for each slot. No heap. Scratch of [`FisherSpec::factor_scratch`] numbers is lent to each observation.
 ///
 /// # Accuracy
-/// Of `n` observed vectors, an entry is within `(76 + n + T)·2⁻⁵³` of the exact one in `f64`, relatively to `Σ w·|x_i|·|x_j| / Σ w`, and within
-/// `(76 + T + n·2⁻²³)·2⁻²⁴` in `f32`; up to 64 vectors are added in the arithmetic first. `T` are the positions, of reduce.
+/// Of `n` observed vectors, an entry is within `(76 + 2T + 2n)·2⁻⁵³` of the exact one in `f64`, relatively to `Σ w·|x_i|·|x_j| / Σ w`, and within
+/// `(76 + 2T + 2n·2⁻²³)·2⁻²⁴` in `f32`: up to 64 vectors are added in the arithmetic first, and of reduce `T` positions. It does not stall.
 /// [`FisherRecord::out_of_range`] counts the squares of inputs and of gradients that leave the normal range.
 ///
 /// ```
@@ -55,12 +55,9 @@ use crate::view::{Values, ValuesMut};
 /// # Ok::<(), fisher_merge::Error>(())
 /// ```
 ///
-/// [`FisherSpec::kronecker_expand`]: super::FisherSpec::kronecker_expand
 /// [`FisherSpec::homogeneous`]: super::FisherSpec::homogeneous
 /// [`FisherSpec::state_len`]: super::FisherSpec::state_len
 /// [`FisherSpec::factor_scratch`]: super::FisherSpec::factor_scratch
-/// [FisherSpec::kronecker_expand]: super::FisherSpec::kronecker_expand
-/// [FisherSpec::kronecker_reduce]: super::FisherSpec::kronecker_reduce
 #[derive(Debug)]
 pub struct KroneckerFisher<'s, E, R: Real> {
     pub(super) ledger: Ledger<'s, R>,

@@ -6,4 +6,5 @@
 
 pub(crate) mod exact;
 pub(crate) mod generators;
+pub(crate) mod random;
 pub(crate) mod tolerance;

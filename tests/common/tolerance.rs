@@ -170,3 +170,11 @@ pub(crate) fn fisher_bound<R: Real>(observations: u64, in_layers: bool, entry: &
     let share = if R::DTYPE == Dtype::F64 { Exact::scaled(fixed + n, -53) } else { Exact::scaled((fixed << 23) + n, -47) };
     entry * &share
 }
+
+/// An entry of a Kronecker factor or a dense Fisher after so many vectors of `positions` positions each, relative to `Σ w·|x_i|·|x_j|`. As of
+/// [`fisher_bound`]; either factor of a term was scaled, added over positions and divided by their number, and the weights' sum rounds as often as the sum.
+pub(crate) fn factor_bound<R: Real>(vectors: u64, positions: u64, size: &Exact) -> Exact {
+    let (n, fixed) = (2 * i64::try_from(vectors).unwrap(), 76 + 2 * i64::try_from(positions).unwrap());
+    let share = if R::DTYPE == Dtype::F64 { Exact::scaled(fixed + n, -53) } else { Exact::scaled((fixed << 23) + n, -47) };
+    size * &share
+}

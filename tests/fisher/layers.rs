@@ -184,6 +184,23 @@ fn rows_of_embeddings_are_summed_within_an_example() {
     agree(&observed::<f32>(&batch, rows * width, |fisher, layer| fisher.observe_rows(width, &tokens, layer).unwrap()), &batch, term);
 }
 
+/// What the caller's scratch holds is not looked at, nor counted.
+#[test]
+fn scratch_may_hold_anything() {
+    let (a, g, ones) = ([1.0, 2.0, 3.0], [0.5, -0.5], [1.0]);
+    for positions in [1, 2] {
+        for rest in [0.0, 1e200, 1e-200, f64::NAN, f64::INFINITY] {
+            let (a, g) = (a.repeat(positions), g.repeat(positions));
+            let mut state = [0.0; 10];
+            let mut fisher = DiagonalFisher::observed_labels(FisherSpec::new(6), &mut state).unwrap();
+            let mut scratch = vec![rest; DiagonalFisher::<ObservedLabels, f64>::LINEAR_SCRATCH];
+            fisher.observe_linear((2, 3), &LayerBatch::new(&a[..], &g[..], &ones).positions(positions), &mut scratch).unwrap();
+            fisher.end_batch(&ones).unwrap();
+            assert_eq!(fisher.record().out_of_range, 0, "{rest}");
+        }
+    }
+}
+
 /// A shared accumulator: a layer that is used twice in an example is one of two positions more.
 #[test]
 fn tied_layers_are_positions() {

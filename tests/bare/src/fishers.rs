@@ -3,9 +3,9 @@
 use core::hint::black_box;
 
 use fisher_merge::{
-    Bf16Bits, CombineFisher, CompactFisher, DiagonalFisher, Error, Estimator, F16Bits, FisherAccumulator, FisherHeader, FisherSpec,
-    FisherSpread, Gradient, LabelCovariance, LayerBatch, MeanGradient, Merge, PerExample, Posterior, Real, SecondMoment, StandardErrors,
-    student_t,
+    Bf16Bits, CombineFisher, CompactFisher, DenseFisher, DiagonalFisher, Error, Estimator, F16Bits, FisherAccumulator, FisherHeader,
+    FisherSpec, FisherSpread, Gradient, KroneckerFisher, LabelCovariance, LayerBatch, LayerGradients, LayerInputs, MeanGradient, Merge,
+    PerExample, Posterior, Real, SecondMoment, StandardErrors, student_t,
 };
 
 use crate::calls::N;
@@ -16,7 +16,12 @@ const STATE: usize = 2 * 2 * (N + 4);
 /// Whether every call went through and an estimate is right.
 pub fn all() -> bool {
     let mut out = [0.0_f32; N];
-    let right = kinds::<f64>().is_ok() && kinds::<f32>().is_ok() && spread().is_ok() && compact(&mut out).is_ok();
+    let right = kinds::<f64>().is_ok()
+        && kinds::<f32>().is_ok()
+        && factors::<f64>().is_ok()
+        && factors::<f32>().is_ok()
+        && spread().is_ok()
+        && compact(&mut out).is_ok();
     right && out.first() == Some(&1.5)
 }
 
@@ -105,6 +110,51 @@ fn layers<E: PerExample, R: Real>(fisher: &mut DiagonalFisher<'_, E, R>, values:
         fisher.observe_rows(ins, &[black_box(1)], &row)?;
     }
     fisher.end_batch(&[R::ONE])
+}
+
+/// Factors of a layer of three inputs, a bias and two outputs, and a dense block, through their bytes.
+#[inline(never)]
+fn factors<R: Real>() -> Result<(), Error> {
+    let shape = (black_box(2), black_box(3));
+    let specs = [FisherSpec::kronecker_expand(shape), FisherSpec::kronecker_reduce(shape).homogeneous(true)];
+    let (values, half, two) = ([R::from_f64(black_box(0.5)); 12], [R::from_f64(black_box(0.5)); 2], black_box(2));
+    let halves = [black_box(0x3800_u16); 12];
+    let (mut scratch, mut a, mut g) = ([R::ZERO; 64 * (4 + 16)], [R::ZERO; 16], [R::ZERO; 4]);
+    for spec in specs {
+        let spec = spec.slots(black_box(2)).unit(black_box(1));
+        let (mut here, mut there, mut bytes) = ([R::ZERO; 80], [R::ZERO; 80], [0_u8; 8 * 80]);
+        let n = spec.state_len::<R>();
+        let (Some(here), Some(there)) = (here.get_mut(..n), there.get_mut(..n)) else { return Err(Error::NoModels) };
+        let mut fisher = KroneckerFisher::exact(spec, here)?;
+        fisher.begin_block(black_box(1))?;
+        let ones = [R::ONE, R::ONE];
+        let inputs = LayerInputs::new(&values[..], &ones).positions(two);
+        fisher.observe_inputs(&inputs.lengths(&[black_box(1), two]), &mut scratch)?;
+        let gradients = values.get(..8).unwrap_or_default();
+        fisher.observe_outputs(&LayerGradients::new(Gradient::new(gradients), &half).positions(two), &mut scratch)?;
+        let gradients = Gradient::new(F16Bits(halves.get(..8).unwrap_or_default()));
+        fisher.observe_outputs(&LayerGradients::new(gradients, &half).positions(two), &mut scratch)?;
+        fisher.end_sequences(&[R::ONE, R::ONE], &[1, 1])?;
+        let Some(bytes) = bytes.get_mut(..n * size_of::<R>()) else { return Err(Error::NoModels) };
+        let header = FisherHeader::from_bytes(&black_box(fisher.write_state(bytes)?.to_bytes()))?;
+        let other = KroneckerFisher::<fisher_merge::ExactLabels, R>::read_state(&header, bytes, there)?;
+        fisher.combine(&other)?;
+        let side = spec.sides().1;
+        let Some(a) = a.get_mut(..side * side) else { return Err(Error::NoModels) };
+        let _ = black_box(fisher.finish_into(&mut *a, &mut g[..])?);
+        let _ = black_box(fisher.input_covariance_into(a)?);
+        fisher.reset();
+        black_box((fisher.record(), fisher.spec()));
+    }
+    let spec = FisherSpec::dense(black_box(4));
+    let mut state = [R::ZERO; 28];
+    let Some(state) = state.get_mut(..spec.state_len::<R>()) else { return Err(Error::NoModels) };
+    let mut dense = DenseFisher::sampled(black_box(1), spec, state)?;
+    let gradients = Gradient::new(values.get(..8).unwrap_or_default());
+    dense.observe(&LayerGradients::new(gradients, &[R::ONE, R::ONE]), &mut scratch)?;
+    dense.end_batch(&[R::ONE, R::ONE])?;
+    let _ = black_box(dense.finish_into(&mut a[..])?);
+    Ok(())
 }
 
 #[inline(never)]
