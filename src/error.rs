@@ -194,6 +194,11 @@ pub enum Error {
         /// How many there are.
         found: usize,
     },
+    /// A damping is NaN, infinite or negative. Code 18.
+    BadDamping {
+        /// What is bad about it.
+        defect: Defect,
+    },
     /// A call of a Fisher accumulator. Codes 32 to 52.
     Fisher(FisherFault),
     /// A matrix or a product of matrices. Codes 64 to 71.
@@ -252,6 +257,7 @@ impl Error {
             Self::Mismatch(_) => 15,
             Self::Store { .. } => 16,
             Self::Scratch { .. } => 17,
+            Self::BadDamping { .. } => 18,
             Self::Fisher(fault) => fault.code(),
             Self::Linear(fault) | Self::NotSolved { fault, .. } => fault.code(),
         }
@@ -280,6 +286,7 @@ impl fmt::Display for Error {
                 write!(f, "tensor {tensor}: removal leaves no trustworthy precision at element {index}")
             }
             Self::BadFloor { defect } => write!(f, "the floor is {defect}, expected zero or more"),
+            Self::BadDamping { defect } => write!(f, "the damping is {defect}, expected zero or more"),
             Self::RaggedBytes { dtype, found } => {
                 write!(f, "{found} bytes do not make whole {dtype} numbers of {} bytes", dtype.bytes())
             }

@@ -2,6 +2,8 @@
 
 use super::posterior::Structure;
 use super::side::{Side, mean};
+use crate::error::{Error, Role};
+use crate::kernel::scaled::defect;
 use crate::scalar::Real;
 
 /// How much is added to the diagonal of each factor, relative to its mean diagonal: `(G + γ·Ḡ·I) ⊗ (A + α·Ā·I)`, where `Ḡ` and `Ā` are mean
@@ -32,6 +34,12 @@ impl<R: Real> Damping<R> {
     #[must_use]
     pub const fn all(share: R) -> Self {
         Self { kronecker: share, input_covariance: share, dense: share }
+    }
+
+    /// Refuses shares that are no sizes.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let bad = [self.kronecker, self.input_covariance, self.dense].into_iter().find_map(|share| defect(share, Role::Precision));
+        bad.map_or(Ok(()), |defect| Err(Error::BadDamping { defect }))
     }
 
     /// More of it.

@@ -76,7 +76,7 @@ impl<'a, 'm, R: Real> Density<'a, 'm, R> {
         let ((rows, columns), n, product) = (posterior.shape, posterior.mean.len(), BuiltIn::new());
         let side = rows.max(columns);
         let whole = if matches!(posterior.structure, Structure::Dense(_)) { n } else { side };
-        let solves = left_scratch::<R>(&product, whole, columns.max(1)).max(right_scratch::<R>(&product, columns, rows));
+        let solves = left_scratch::<R>(&product, whole, side.max(1)).max(right_scratch::<R>(&product, side, side));
         let rank = match posterior.structure {
             Structure::LowRank { factor, .. } => factor.len().checked_div(n).unwrap_or_default(),
             _ => 0,
@@ -211,8 +211,9 @@ impl<'a, 'm, R: Real> Density<'a, 'm, R> {
         Ok(())
     }
 
-    /// `KL(self ‖ other) = ½·(tr Λ_o·Λ⁻¹ − n + (μ_o − μ)ᵀ·Λ_o·(μ_o − μ) + ln det Λ − ln det Λ_o)`, of any two structures. The trace takes a
-    /// product with each for every parameter, `n` of them; the sum of both sides alone where both are Kronecker products.
+    /// `KL(self ‖ other) = ½·(tr Λ_o·Λ⁻¹ − n + (μ_o − μ)ᵀ·Λ_o·(μ_o − μ) + ln det Λ − ln det Λ_o)`, of any two structures. The trace is that
+    /// of both sides where both are Kronecker products, and takes two diagonals where this one is a diagonal; else a product with each for every
+    /// parameter, `n` of them.
     ///
     /// # Errors
     /// As [`distance`](Self::distance), with the scratch of the larger.
@@ -223,20 +224,54 @@ impl<'a, 'm, R: Real> Density<'a, 'm, R> {
         }
         let n = self.posterior.mean.len();
         let distance = other.distance(self.posterior.mean, scratch)?;
-        let (x, room) = lend(scratch, n).map_err(not_solved)?;
-        let (image, room) = lend(room, n).map_err(not_solved)?;
+        let trace = self.trace(other, scratch).map_err(not_solved)?;
+        #[allow(clippy::cast_precision_loss, reason = "a count above 2^53 is out of reach")]
+        let count = n as f64;
+        Ok(0.5 * (trace - count + distance + self.log_determinant - other.log_determinant))
+    }
+
+    /// `tr Λ_o·Λ⁻¹`
+    fn trace(&self, other: &Density<'_, '_, R>, room: &mut [R]) -> Result<f64, LinearFault> {
+        let ((rows, columns), n) = (self.posterior.shape, self.posterior.mean.len());
+        let of = (self.posterior.structure.sides(), other.posterior.structure.sides());
+        if let ((Some((left, right)), Some((other_left, other_right))), true) = (of, other.posterior.shape == self.posterior.shape) {
+            let (left_root, right_root) = if let Root::Sides(left, right) = self.root { (left, right) } else { (&[][..], &[][..]) };
+            let over_rows = self.side_trace((left, left_root), other_left, rows, room)?;
+            return Ok(over_rows * self.side_trace((right, right_root), other_right, columns, room)?);
+        }
+        let (x, room) = lend(room, n)?;
+        let (image, room) = lend(room, n)?;
+        if let Root::Diagonal = self.root {
+            x.fill(R::ZERO);
+            image.fill(R::ZERO);
+            other.operator().add_diagonal(R::ONE, x);
+            self.operator().add_diagonal(R::ONE, image);
+            return Ok(x.iter().zip(&*image).map(|(other, own)| other.as_f64() / own.as_f64()).sum());
+        }
         let mut trace = 0.0;
         for index in 0..n {
             x.fill(R::ZERO);
             x.iter_mut().skip(index).take(1).for_each(|x| *x = R::ONE);
-            self.spread(x, room).map_err(not_solved)?;
+            self.spread(x, room)?;
             image.fill(R::ZERO);
-            other.operator().add(self.tools(), R::ONE, x, image, room).map_err(not_solved)?;
+            other.operator().add(self.tools(), R::ONE, x, image, room)?;
             trace += x.iter().zip(&*image).map(|(a, b)| a.as_f64() * b.as_f64()).sum::<f64>();
         }
-        #[allow(clippy::cast_precision_loss, reason = "a count above 2^53 is out of reach")]
-        let count = n as f64;
-        Ok(0.5 * (trace - count + distance + self.log_determinant - other.log_determinant))
+        Ok(trace)
+    }
+
+    /// `tr B·A⁻¹ = tr L⁻¹·B·L⁻ᵀ` of one side with its root, or without one where it is a diagonal.
+    fn side_trace(&self, (own, root): (Side<'_, R>, &[R]), other: Side<'_, R>, n: usize, room: &mut [R]) -> Result<f64, LinearFault> {
+        if root.is_empty() {
+            return Ok((0..n).map(|index| other.diagonal(index, n).as_f64() / own.diagonal(index, n).as_f64()).sum());
+        }
+        let (matrix, room) = lend(room, n * n)?;
+        matrix.fill(R::ZERO);
+        other.add_to(n, R::ONE, R::ZERO, matrix);
+        let l = Matrix::new(root, n, n)?;
+        from_left(self.tools(), Solve::Plain, l, MatrixMut::new(matrix, n, n)?, room)?;
+        from_right(self.tools(), Solve::Plain, l, MatrixMut::new(matrix, n, n)?, room)?;
+        Ok(matrix.iter().step_by(n + 1).map(|entry| entry.as_f64()).sum())
     }
 }
 

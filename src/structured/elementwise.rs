@@ -2,11 +2,11 @@
 
 use super::operator::Operator;
 use super::posterior::{Structure, StructuredFactor};
-use super::problem::Sum;
-use super::side::Side;
+use super::problem::{Sum, cancelled, takes_part};
 use super::system::Work;
 use crate::error::{Error, LinearFault};
 use crate::gaussian::Posterior;
+use crate::kernel::step::is_finite;
 use crate::policy::NoEvidence;
 use crate::product::RunningProduct;
 use crate::scalar::Real;
@@ -28,9 +28,11 @@ pub(super) fn merge<R: Real>(
             let own = line(factor.posterior.mean);
             let posterior = match factor.posterior.structure {
                 Structure::Diagonal(values) => Posterior::diagonal(own, line(values))?,
-                structure => {
-                    Posterior::scaled(own, structure.sides().map_or(R::ZERO, |(left, _): (Side<'_, R>, _)| left.diagonal(row, rows)))
+                // One side of a product may be zero, and the other not.
+                structure if takes_part(factor) => {
+                    Posterior::scaled(own, structure.sides().map_or(R::ZERO, |(left, _)| left.diagonal(row, rows)))
                 }
+                _ => Posterior::scaled(own, R::ZERO),
             };
             product.absorb(&posterior.power(factor.weight))?;
         }
@@ -46,9 +48,10 @@ fn line<R>(values: &[R], row: usize, columns: usize) -> &[R] {
 /// `μ_0 + Σ λ_m·(h_m + Λ_0)(μ_m − μ_0)/(Λ_0 + Σ λ_m·h_m)` into `work.solution`. Gives the elements without evidence, which keep `μ_0`.
 ///
 /// # Errors
-/// [`LinearFault::NotPositiveDefinite`] at the first element whose precision is below zero, or zero with something to divide by it.
+/// [`LinearFault::NotPositiveDefinite`] at the first element of which negative weights leave nothing but rounding errors, or less;
+/// [`LinearFault::NotFinite`] at the first that leaves the range.
 pub(super) fn around<R: Real>(sum: Sum<'_, '_, R>, base: &[R], work: &mut Work<'_, R>) -> Result<u64, LinearFault> {
-    let Work { right, solution, difference, .. } = work;
+    let Work { right, solution, difference, average: gross, .. } = work;
     let bare = |structure| Operator { structure, shape: sum.shape, damping: (R::ZERO, R::ZERO) };
     right.fill(R::ZERO);
     for factor in sum.factors.iter().filter(|factor| factor.weight != R::ZERO) {
@@ -60,18 +63,22 @@ pub(super) fn around<R: Real>(sum: Sum<'_, '_, R>, base: &[R], work: &mut Work<'
             *right = *right + precision * shift;
         }
     }
-    difference.fill(R::ZERO);
-    sum.terms().for_each(|(weight, operator)| operator.add_diagonal(weight, difference));
+    sum.diagonals(difference, gross);
     let mut no_evidence = 0;
-    for (index, (solution, &base)) in solution.iter_mut().zip(base).enumerate() {
-        let at = |values: &[R]| values.get(index).copied().unwrap_or(R::ZERO);
-        let (precision, right) = (at(difference), at(right));
-        if precision < R::ZERO || (precision == R::ZERO && right != R::ZERO) {
-            return Err(LinearFault::NotPositiveDefinite { pivot: index });
+    let terms = right.iter().zip(difference.iter().zip(&**gross));
+    for (pivot, ((solution, &base), (&right, (&precision, &gross)))) in solution.iter_mut().zip(base).zip(terms).enumerate() {
+        if gross == R::ZERO {
+            (*solution, no_evidence) = (base, no_evidence + 1);
+            continue;
         }
-        no_evidence += u64::from(precision == R::ZERO);
-        let shift = if precision == R::ZERO { R::ZERO } else { right / precision };
+        if cancelled(precision, gross) {
+            return Err(LinearFault::NotPositiveDefinite { pivot });
+        }
+        let shift = right / precision;
         *solution = if shift == R::ZERO { base } else { base + shift };
+        if !is_finite(*solution) {
+            return Err(LinearFault::NotFinite { row: pivot / sum.shape.1.max(1) });
+        }
     }
     Ok(no_evidence)
 }

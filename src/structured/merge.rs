@@ -11,12 +11,18 @@ use super::verify::{self, Place};
 use crate::error::{Defect, Error, LinearFault, Role};
 use crate::gaussian::Posterior;
 use crate::kernel::Shell;
-use crate::kernel::step::is_finite;
+use crate::kernel::scaled::defect;
 use crate::linear::tools::Tools;
 use crate::linear::{BuiltIn, MatrixProduct};
 use crate::policy::NoEvidence;
 use crate::product::RunningProduct;
 use crate::scalar::Real;
+
+/// Refuses weights that are no numbers.
+pub(super) fn weights<R: Real>(factors: &[StructuredFactor<'_, R>]) -> Result<(), Error> {
+    let bad = factors.iter().enumerate().find_map(|(model, factor)| defect(factor.weight, Role::Mean).map(|defect| (model, defect)));
+    bad.map_or(Ok(()), |(model, defect)| Err(Error::BadWeight { model, defect }))
+}
 
 /// How a merge was solved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,13 +34,14 @@ pub enum Method {
     ElementWise,
     /// Input covariances and scalars: one Cholesky factorisation.
     InputCovariance,
-    /// Two Kronecker products, in closed form. Scalars, rows and input covariances are such products too.
+    /// Two Kronecker products, in closed form, one of them may be taken out. Scalars, rows and input covariances are such products too.
     KroneckerPair,
     /// A dense structure is among them: all are promoted to dense ones, one Cholesky factorisation.
     Dense,
     /// Low ranks and diagonals.
     Woodbury,
-    /// More than two Kronecker products, or mixtures of them with diagonals and low ranks.
+    /// More than two Kronecker products, or mixtures of them with diagonals and low ranks. Of sums with negative weights it sees only the
+    /// diagonal and the directions that the right-hand side leads to.
     ConjugateGradients,
 }
 
@@ -214,6 +221,14 @@ impl<'a, R: Real, P: MatrixProduct<R>> StructuredMerge<'a, R, P> {
         Error::NotSolved { tensor: self.tensor, fault }
     }
 
+    /// An error of a posterior, which does not know its tensor.
+    fn named(&self, error: Error) -> Error {
+        match error {
+            Error::Length { model, role, expected, found, .. } => Error::Length { tensor: self.tensor, model, role, expected, found },
+            other => other,
+        }
+    }
+
     /// Shapes and weights.
     fn check(&self, factors: &[StructuredFactor<'a, R>]) -> Result<(), Error> {
         let first = factors.first().ok_or(Error::NoModels)?.posterior.shape;
@@ -226,22 +241,18 @@ impl<'a, R: Real, P: MatrixProduct<R>> StructuredMerge<'a, R, P> {
             }
         }
         let n = first.0.saturating_mul(first.1);
-        for (role, mean) in [(Role::Mean, self.base.map(|(mean, _)| mean)), (Role::PriorMean, self.given())] {
-            if let Some(found) = mean.map(<[R]>::len).filter(|&found| found != n) {
-                return Err(Error::Length { tensor: self.tensor, model: 0, role, expected: n, found });
+        for mean in self.base.map(|(mean, _)| mean).into_iter().chain(self.given()) {
+            if mean.len() != n {
+                return Err(Error::Length { tensor: self.tensor, model: 0, role: Role::PriorMean, expected: n, found: mean.len() });
             }
         }
         if let Some((mean, prior)) = self.base {
-            StructuredPosterior::new(mean, first, prior)?;
+            StructuredPosterior::new(mean, first, prior).map_err(|error| self.named(error))?;
         }
-        for (model, factor) in factors.iter().enumerate() {
-            let defect = match factor.weight {
-                weight if weight.is_nan() => Defect::Nan,
-                weight if !is_finite(weight) => Defect::Infinite,
-                weight if weight < R::ZERO && self.base.is_none() => Defect::Negative,
-                _ => continue,
-            };
-            return Err(Error::BadWeight { model, defect });
+        self.damping.check()?;
+        weights(factors)?;
+        if let (None, Some(model)) = (self.base, factors.iter().position(|factor| factor.weight < R::ZERO)) {
+            return Err(Error::BadWeight { model, defect: Defect::Negative });
         }
         if self.base.is_none() && factors.iter().all(|factor| factor.weight == R::ZERO) {
             return Err(Error::AllWeightsZero);
@@ -256,7 +267,7 @@ impl<'a, R: Real, P: MatrixProduct<R>> StructuredMerge<'a, R, P> {
     /// Merges into `out`, row by row. Nothing is written to it if that fails.
     ///
     /// # Errors
-    /// [`Error::NoModels`], [`Error::BadWeight`], [`Error::AllWeightsZero`]; [`Error::Length`] for the output, [`Error::Scratch`];
+    /// [`Error::NoModels`], [`Error::BadWeight`], [`Error::AllWeightsZero`], [`Error::BadDamping`]; [`Error::Length`] for the output, [`Error::Scratch`];
     /// [`Error::BadNumber`] for NaN, infinities and negative precisions; [`Error::NotSolved`] for shapes that differ, matrices that are not
     /// symmetric, and sums that are not positive definite. All name the tensor.
     pub fn run(&self, factors: &[StructuredFactor<'a, R>], out: &mut [R], scratch: &mut [R]) -> Result<Solved, Error> {
@@ -296,8 +307,9 @@ impl<'a, R: Real, P: MatrixProduct<R>> StructuredMerge<'a, R, P> {
         for (model, factor) in factors.iter().enumerate().filter(|(_, factor)| factor.weight != R::ZERO) {
             verify::posterior(place(model), &factor.posterior)?;
         }
-        if let (Some((mean, prior)), Some(first)) = (self.base, factors.first()) {
-            verify::posterior(place(0), &StructuredPosterior::new(mean, first.posterior.shape, prior)?)?;
+        if let (Some((mean, structure)), Some(first)) = (self.base, factors.first()) {
+            verify::mean(place(0), Role::PriorMean, mean)?;
+            verify::posterior(place(0), &StructuredPosterior { mean, shape: first.posterior.shape, structure })?;
         }
         self.given().map_or(Ok(()), |mean| verify::mean(place(0), Role::PriorMean, mean))
     }
@@ -327,6 +339,11 @@ impl<'a, R: Real, P: MatrixProduct<R>> StructuredMerge<'a, R, P> {
         match self.mean {
             DampingMean::Own => return Ok(None),
             DampingMean::Given(mean) => average.copy_from_slice(mean),
+            // Of models that are taken out there is no average.
+            DampingMean::Average if !factors.iter().any(|factor| factor.weight > R::ZERO) => match self.base {
+                Some((mean, _)) => average.copy_from_slice(mean),
+                None => return Ok(None),
+            },
             DampingMean::Average => {
                 let mut product = RunningProduct::start(work.right, average, NoEvidence::KeepTarget)?;
                 for factor in factors.iter().filter(|factor| factor.weight > R::ZERO) {

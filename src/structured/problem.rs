@@ -32,6 +32,11 @@ pub(super) fn takes_part<R: Real>(factor: &StructuredFactor<'_, R>) -> bool {
     factor.weight != R::ZERO && !nothing
 }
 
+/// Whether terms of negative weight leave of a sum nothing but rounding errors: the bound of a removal, `2¹⁰·eps` of what is added up.
+pub(super) fn cancelled<R: Real>(net: R, gross: R) -> bool {
+    net <= R::from_f64(1024.0) * R::epsilon() * gross
+}
+
 impl<'f, 'a, R: Real> Sum<'f, 'a, R> {
     /// A structure with its damping.
     pub(super) fn damped(&self, structure: Structure<'a, R>) -> Operator<'a, R> {
@@ -61,7 +66,6 @@ impl<'f, 'a, R: Real> Sum<'f, 'a, R> {
     pub(super) fn method(self) -> Method {
         let all = |fits: fn(&Structure<'a, R>) -> bool| self.terms().all(|(_, operator)| fits(&operator.structure));
         let is_element_wise = |of: &Structure<'a, R>| matches!(of, Structure::Scalar(_) | Structure::Rows(_) | Structure::Diagonal(_));
-        let negative = self.terms().any(|(weight, _)| weight < R::ZERO);
         if self.terms().all(|(_, operator)| is_element_wise(&operator.structure)) {
             Method::ElementWise
         } else if self.iterate {
@@ -70,12 +74,27 @@ impl<'f, 'a, R: Real> Sum<'f, 'a, R> {
             Method::Dense
         } else if all(|of| matches!(of.sides(), Some((Side::Scaled(_), _)))) {
             Method::InputCovariance
-        } else if all(|of| of.sides().is_some()) && self.terms().count() == 2 && !negative {
+        } else if all(|of| of.sides().is_some()) && self.terms().count() == 2 {
             Method::KroneckerPair
-        } else if !negative && all(|of| !matches!(of, Structure::Kronecker { .. } | Structure::InputCovariance(_))) {
+        } else if !self.has_negative() && all(|of| !matches!(of, Structure::Kronecker { .. } | Structure::InputCovariance(_))) {
             Method::Woodbury
         } else {
             Method::ConjugateGradients
+        }
+    }
+
+    /// Whether evidence is taken out.
+    pub(super) fn has_negative(self) -> bool {
+        self.terms().any(|(weight, _)| weight < R::ZERO)
+    }
+
+    /// The diagonal of Λ*, and of what it would be if no weight were negative.
+    pub(super) fn diagonals(self, net: &mut [R], gross: &mut [R]) {
+        net.fill(R::ZERO);
+        gross.fill(R::ZERO);
+        for (weight, operator) in self.terms() {
+            operator.add_diagonal(weight, net);
+            operator.add_diagonal(weight.abs(), gross);
         }
     }
 

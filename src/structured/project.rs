@@ -1,7 +1,8 @@
 //! The precision of a merge in a structure of the caller's choice: exact where sums of such structures are closed, projected where not.
 
 use super::damping::Damping;
-use super::posterior::{StructuredFactor, StructuredPosterior};
+use super::merge::weights;
+use super::posterior::StructuredFactor;
 use super::problem::Sum;
 use super::side::Side;
 use super::verify::{self, Place};
@@ -28,11 +29,11 @@ pub enum StructureMut<'o, R> {
     Dense(&'o mut [R]),
 }
 
-/// Writes `Λ* = Σ λ_m·Λ_m`, damped, in a structure. Gives the distance `‖Λ* − projection‖/‖Λ*‖` in the Frobenius norm for Kronecker products,
+/// Writes `Λ* = Σ λ_m·Λ_m`, damped, in a structure; with a negative weight, whoever takes it in looks whether something is left. Gives the distance `‖Λ* − projection‖/‖Λ*‖` in the Frobenius norm for Kronecker products,
 /// and zero for the others, of which only the diagonal of a structure that has more than one is inexact.
 ///
 /// # Errors
-/// [`Error::NoModels`], [`Error::BadNumber`]; [`Error::NotSolved`] (tensor 0) for an output of another size, or a structure that is no such
+/// [`Error::NoModels`], [`Error::BadWeight`], [`Error::BadDamping`], [`Error::BadNumber`]; [`Error::NotSolved`] (tensor 0) for an output of another size, or a structure that is no such
 /// product.
 ///
 /// ```
@@ -46,11 +47,14 @@ pub enum StructureMut<'o, R> {
 /// ```
 pub fn merged_precision<R: Real>(factors: &[StructuredFactor<'_, R>], damping: Damping<R>, out: StructureMut<'_, R>) -> Result<f64, Error> {
     let shape = factors.first().ok_or(Error::NoModels)?.posterior.shape;
+    weights(factors)?;
+    damping.check()?;
     for (model, factor) in factors.iter().enumerate() {
         same(shape.0, factor.posterior.shape.0)?;
         same(shape.1, factor.posterior.shape.1)?;
-        let StructuredPosterior { structure, mean, .. } = factor.posterior;
-        verify::posterior(Place { tensor: 0, model }, &StructuredPosterior::new(mean, shape, structure)?)?;
+        if factor.weight != R::ZERO {
+            verify::posterior(Place { tensor: 0, model }, &factor.posterior)?;
+        }
     }
     let (sum, (rows, columns)) = (Sum { factors, prior: None, damping, shape, iterate: false }, shape);
     let n = rows * columns;
@@ -61,12 +65,12 @@ pub fn merged_precision<R: Real>(factors: &[StructuredFactor<'_, R>], damping: D
             sum.terms().for_each(|(weight, operator)| operator.add_diagonal(weight, out));
         }
         StructureMut::Dense(out) => {
-            same(n * n, out.len())?;
+            same(n.saturating_mul(n), out.len())?;
             out.fill(R::ZERO);
             sum.terms().for_each(|(weight, operator)| operator.add_dense(weight, out));
         }
         StructureMut::InputCovariance(out) => {
-            same(columns * columns, out.len())?;
+            same(columns.saturating_mul(columns), out.len())?;
             if let Some((found, _)) =
                 sum.terms().enumerate().find(|(_, (_, of))| !matches!(of.structure.sides(), Some((Side::Scaled(_), _))))
             {
@@ -80,8 +84,8 @@ pub fn merged_precision<R: Real>(factors: &[StructuredFactor<'_, R>], damping: D
             }
         }
         StructureMut::Kronecker { outputs, inputs } => {
-            same(rows * rows, outputs.len())?;
-            same(columns * columns, inputs.len())?;
+            same(rows.saturating_mul(rows), outputs.len())?;
+            same(columns.saturating_mul(columns), inputs.len())?;
             if let Some((found, _)) = sum.terms().enumerate().find(|(_, (_, of))| of.structure.sides().is_none()) {
                 return Err(foreign(found));
             }

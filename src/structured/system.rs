@@ -3,7 +3,7 @@
 use super::merge::{Base, Solved};
 use super::operator::Operator;
 use super::posterior::StructuredFactor;
-use super::problem::{Sum, takes_part};
+use super::problem::{Sum, cancelled, takes_part};
 use super::solve::{self, Stop};
 use crate::error::LinearFault;
 use crate::kernel::step::is_finite;
@@ -48,26 +48,34 @@ impl<R: Real> System<'_, R> {
     ) -> Result<Solved, LinearFault> {
         let first = sum.factors.iter().find(|factor| takes_part(factor)).map_or(&[][..], |factor| factor.posterior.mean);
         let centre = self.base.map_or(first, |(mean, _)| mean);
+        let negative = sum.has_negative();
+        if negative {
+            // A necessary condition; the solvers look at the other directions.
+            sum.diagonals(work.right, work.solution);
+            if let Some(pivot) = work.right.iter().zip(&*work.solution).position(|(&net, &gross)| cancelled(net, gross)) {
+                return Err(LinearFault::NotPositiveDefinite { pivot });
+            }
+        }
         work.right.fill(R::ZERO);
-        for factor in sum.factors.iter().filter(|factor| takes_part(factor)) {
+        for factor in sum.factors.iter().filter(|factor| factor.weight != R::ZERO) {
             self.add(tools, sum, factor, centre, work)?;
         }
-        // Shifts of equal models are zero: nothing is solved, and their own bits come back.
+        // Shifts of equal models are zero: nothing is solved, and their own bits come back. What is taken out is looked at all the same.
         let right = norm(work.right);
         let mut iterations = 0;
-        if right == 0.0 {
+        if right == 0.0 && !negative {
             work.solution.fill(R::ZERO);
         } else {
             iterations = solve::solve(tools, sum, work.right, work.solution, self.stop, work.room)?;
             sum.add(tools, -R::ONE, work.solution, work.right, work.room)?;
         }
-        if let Some(row) = work.solution.iter().position(|&value| !is_finite(value)) {
-            return Err(LinearFault::NotFinite { row });
-        }
         let residual = if right == 0.0 { 0.0 } else { norm(work.right) / right };
         for (solution, &centre) in work.solution.iter_mut().zip(centre) {
             // A zero that is added would turn −0.0 into 0.0.
             *solution = if *solution == R::ZERO { centre } else { centre + *solution };
+        }
+        if let Some(index) = work.solution.iter().position(|&value| !is_finite(value)) {
+            return Err(LinearFault::NotFinite { row: index / sum.shape.1.max(1) });
         }
         Ok(Solved { method: sum.method(), iterations, residual, no_evidence: 0, repaired: 0.0 })
     }
@@ -90,13 +98,14 @@ impl<R: Real> System<'_, R> {
             operator.add(tools, weight, difference, right, room)
         };
         match self.mean {
+            _ if !takes_part(factor) => {}
             None => draw(&damped, mean, centre)?,
             Some(prior) => {
                 draw(&Operator { damping: (R::ZERO, R::ZERO), ..damped }, mean, prior)?;
                 draw(&damped, prior, centre)?;
             }
         }
-        // Each posterior holds the prior once.
+        // Each posterior holds the prior once, one without evidence of its own as well.
         let Some((base, structure)) = self.base else { return Ok(()) };
         draw(&Operator { structure, shape: sum.shape, damping: (R::ZERO, R::ZERO) }, mean, base)
     }

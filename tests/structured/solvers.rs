@@ -1,0 +1,211 @@
+//! Each solver against the dense reference of the same system, and where that is too large against the equation that the mean solves.
+
+use fisher_merge::{Damping, DampingMean, Method, Real, StructuredMerge};
+use proptest::prelude::*;
+
+use crate::common::tolerance::{self, Conditioned};
+use crate::kit::*;
+
+/// The largest error of a solver so far, in shares of its bound.
+struct Judge(Vec<(Method, f64, f64)>);
+
+impl Judge {
+    fn see(&mut self, method: Method, error: f64, bound: f64, what: &str) {
+        assert!(error <= bound, "{method:?}: {error:e} is above {bound:e}: {what}");
+        match self.0.iter_mut().find(|(of, ..)| *of == method) {
+            Some(worst) => *worst = (method, worst.1.max(error), worst.2.max(error / bound)),
+            None => self.0.push((method, error, error / bound)),
+        }
+    }
+
+    fn report(&self, what: &str) {
+        self.0.iter().for_each(|(method, error, used)| println!("{what}: {method:?}: {error:.1e}, {:.0} % of the bound", 100.0 * used));
+    }
+}
+
+/// Merges around every kind of mean, and compares with the reference.
+fn compare<R: Real>(parts: &[Part<R>], damping: Damping<R>, condition: f64, judge: &mut Judge) {
+    let given: Vec<R> = parts[0].mean.iter().rev().copied().collect();
+    let n = parts[0].mean.len();
+    for around in [DampingMean::Own, DampingMean::Average, DampingMean::Given(&given)] {
+        // As exact as conjugate gradients become.
+        let merge = StructuredMerge::new().damping(damping).damping_mean(around).stop(R::epsilon(), 20 * n as u32 + 100);
+        let (found, solved) = run(&merge, parts).unwrap();
+        if solved.method == Method::Copied {
+            assert_eq!(bits(&found), bits(&parts[0].mean));
+            continue;
+        }
+        let reference = Reference::of(parts, damping, around, None);
+        let what = format!("{:?}, {} models, {damping:?}, {around:?}, {solved:?}", parts[0].shape, parts.len());
+        judge.see(solved.method, reference.error(&found), bound::<R>(solved.method, condition), &what);
+        if solved.method != Method::ElementWise {
+            let (residual, moved) = reference.residual(&found, &parts[0].mean);
+            assert!(
+                (residual - solved.residual).abs() <= 0.01 * residual + 8.0 * moved,
+                "{residual:e} and not {:e}: {what}",
+                solved.residual
+            );
+        }
+    }
+}
+
+fn bound<R: Real>(method: Method, condition: f64) -> f64 {
+    let of: &Conditioned = match method {
+        Method::ElementWise => return 32.0 * R::epsilon().as_f64(),
+        Method::KroneckerPair => &tolerance::PAIR,
+        Method::InputCovariance => &tolerance::INPUT_COVARIANCE,
+        Method::Dense => &tolerance::DENSE,
+        Method::Woodbury => &tolerance::WOODBURY,
+        _ => &tolerance::GRADIENTS,
+    };
+    of.of::<R>(condition)
+}
+
+/// One kind of structure, in all numbers of models.
+fn alone<R: Real>(kind: usize, shapes: &[Shape], condition: f64) {
+    let (mut random, mut judge) = (Random(kind as u64 + condition as u64), Judge(Vec::new()));
+    for &shape in shapes {
+        for models in 1..=6 {
+            let parts: Vec<Part<R>> = (0..models).map(|_| Part::random(&mut random, kind, shape, condition)).collect();
+            for damping in [Damping::all(R::ZERO), Damping::default()] {
+                compare(&parts, damping, condition, &mut judge);
+            }
+        }
+    }
+    judge.report(&format!("{} at {condition:e}", core::any::type_name::<R>()));
+}
+
+/// One by one, rows, columns, wide and tall.
+const SHAPES: &[Shape] = &[(1, 1), (1, 2), (2, 1), (1, 33), (33, 1), (2, 3), (5, 4), (3, 17), (16, 4), (8, 9)];
+
+#[test]
+fn kronecker_products_agree() {
+    alone::<f64>(KRONECKER, SHAPES, 1e4);
+    alone::<f64>(KRONECKER, SHAPES, 1e8);
+    alone::<f32>(KRONECKER, SHAPES, 1e2);
+}
+
+#[test]
+fn input_covariances_agree() {
+    alone::<f64>(INPUTS, SHAPES, 1e4);
+    alone::<f64>(INPUTS, SHAPES, 1e8);
+    alone::<f32>(INPUTS, SHAPES, 1e3);
+}
+
+#[test]
+fn dense_precisions_agree() {
+    alone::<f64>(DENSE, SHAPES, 1e4);
+    alone::<f64>(DENSE, SHAPES, 1e8);
+    alone::<f32>(DENSE, SHAPES, 1e3);
+}
+
+#[test]
+fn low_ranks_agree() {
+    alone::<f64>(LOW_RANK, SHAPES, 1e4);
+    alone::<f64>(LOW_RANK, SHAPES, 1e8);
+    alone::<f32>(LOW_RANK, SHAPES, 1e3);
+}
+
+#[test]
+fn scalars_rows_and_diagonals_agree() {
+    for kind in [SCALAR, ROWS, DIAGONAL] {
+        alone::<f64>(kind, SHAPES, 1e8);
+        alone::<f32>(kind, SHAPES, 1e8);
+    }
+}
+
+/// All kinds at once.
+fn mixed<R: Real>(seed: u64, kinds: &[usize], shape: Shape, condition: f64) {
+    let mut random = Random(seed);
+    let parts: Vec<Part<R>> = kinds.iter().map(|&kind| Part::random(&mut random, kind, shape, condition)).collect();
+    for damping in [Damping::all(R::ZERO), Damping::default()] {
+        compare(&parts, damping, condition, &mut Judge(Vec::new()));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(120))]
+    #[test]
+    fn mixtures_agree(seed: u64, kinds in prop::collection::vec(0..KINDS, 1..=6), rows in 1..9_usize, columns in 1..9_usize) {
+        mixed::<f64>(seed, &kinds, (rows, columns), 1e4);
+        mixed::<f32>(seed, &kinds, (rows, columns), 1e2);
+    }
+}
+
+/// `‖Σ λ·Λ_m·(W_m − found)‖`, factor by factor: a dense matrix of all parameters would not fit.
+fn imbalance(parts: &[Part<f64>], damping: Damping<f64>, found: &[f64]) -> f64 {
+    let ((rows, columns), mut sum) = (parts[0].shape, vec![0.0; found.len()]);
+    for part in parts {
+        let shift: Vec<f64> = part.mean.iter().zip(found).map(|(mean, found)| mean - found).collect();
+        let mean = |values: &[f64], n: usize| (0..n).map(|i| values[i * n + i]).sum::<f64>() / n as f64;
+        let image: Vec<f64> = match &part.precision {
+            Owned::Kronecker(outputs, inputs) => {
+                let (g, a) = (damping.kronecker * mean(outputs, rows), damping.kronecker * mean(inputs, columns));
+                let through = product(&shift, inputs, (rows, columns, columns), a, &shift);
+                product(outputs, &through, (rows, rows, columns), g, &through)
+            }
+            Owned::InputCovariance(inputs) => {
+                product(&shift, inputs, (rows, columns, columns), damping.input_covariance * mean(inputs, columns), &shift)
+            }
+            Owned::Diagonal(values) => shift.iter().zip(values).map(|(shift, value)| shift * value).collect(),
+            Owned::Scalar(scale) => shift.iter().map(|shift| shift * scale).collect(),
+            other => panic!("{other:?} is not asked for"),
+        };
+        sum.iter_mut().zip(&image).for_each(|(sum, image)| *sum += part.weight * image);
+    }
+    sum.iter().map(|sum| sum * sum).sum::<f64>().sqrt()
+}
+
+/// `A·B + damping·X`
+fn product(a: &[f64], b: &[f64], (m, k, n): (usize, usize, usize), damping: f64, x: &[f64]) -> Vec<f64> {
+    let entry = |at: usize| (0..k).map(|p| a[at / n * k + p] * b[p * n + at % n]).sum::<f64>() + damping * x[at];
+    (0..m * n).map(entry).collect()
+}
+
+#[test]
+fn large_solutions_balance() {
+    let mut random = Random(7);
+    let kinds: &[&[usize]] = &[
+        &[INPUTS; 2],
+        &[INPUTS; 5],
+        &[KRONECKER; 2],
+        &[KRONECKER; 3],
+        &[KRONECKER; 6],
+        &[KRONECKER, INPUTS],
+        &[KRONECKER, DIAGONAL, SCALAR],
+    ];
+    for &kinds in kinds {
+        for shape in [(64, 64), (64, 1), (1, 64), (63, 17), (10, 64)] {
+            for condition in [1e4, 1e8] {
+                let parts: Vec<Part<f64>> = kinds.iter().map(|&kind| Part::random(&mut random, kind, shape, condition)).collect();
+                for damping in [Damping::all(0.0), Damping::default()] {
+                    let (found, solved) = run(&StructuredMerge::new().damping(damping), &parts).unwrap();
+                    let rest = imbalance(&parts, damping, &found) / imbalance(&parts, damping, &parts[0].mean);
+                    let (bound, what) =
+                        (tolerance::BALANCE.of::<f64>(1.0), format!("{rest:e}: {solved:?}, {shape:?}, {kinds:?}, {condition:e}"));
+                    println!("{what}");
+                    assert!(rest <= 1.01 * solved.residual + bound, "{what}");
+                    match solved.method {
+                        // What the iterations did not reach is reported.
+                        Method::ConjugateGradients if solved.iterations == 1000 => assert!(damping == Damping::all(0.0), "{what}"),
+                        Method::ConjugateGradients => assert!(solved.residual < 1e-9, "{what}"),
+                        _ => assert!(solved.residual < bound, "{what}"),
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_to_merge_is_merged() {
+    for shape in [(0, 0), (0, 3), (3, 0)] {
+        for kind in 0..KINDS {
+            let parts: Vec<Part<f64>> = (0..3).map(|seed| Part::random(&mut Random(seed), kind, shape, 10.0)).collect();
+            let (found, solved) = run(&StructuredMerge::new(), &parts).unwrap();
+            assert!(found.is_empty() && solved.residual == 0.0 && solved.no_evidence == 0, "{solved:?}");
+            let merge = StructuredMerge::new().base(&[], parts[0].precision.structure());
+            assert!(run(&merge, &parts).unwrap().0.is_empty());
+        }
+    }
+}
