@@ -35,6 +35,8 @@
 //! store ──tile──▶ Merge ──────────▶ tile ──▶ target              StoreMerge: whole models, by name
 //! gradients ────▶ kernel::squares ▶ the caller's sums ▶ Fisher   DiagonalFisher: one example and label at a time
 //! layer's batch ▶ kernel::outer ──▶ the caller's sums ▶ Fisher   observe_linear: no gradient of a single example is ever held
+//! layer's batch ▶ kernel::gram ───▶ the caller's sums ▶ factors  KroneckerFisher, DenseFisher: second moments
+//! factors ──────▶ linear ─────────▶ merged layer                 StructuredMerge: a whole layer at a time
 //! layer's batch ▶ kernel::gram ───▶ the caller's sums ▶ A, G     KroneckerFisher, and DenseFisher from gradients
 //! ```
 //!
@@ -57,11 +59,12 @@
 //! | `product` | the running product and its algebra ([`RunningProduct`]) | removal, combination, priors |
 //! | `store` | what a whole model must answer ([`ParameterSource`], [`ParameterTarget`]) | the interface to frameworks and files |
 //! | `stores` | ready-made ones: slices and bytes ([`Tensors`]), strided views ([`Strided`]) | **a new store** of this crate's |
+//! | `structured` | posteriors with more than a diagonal ([`StructuredPosterior`], [`Structure`]), their merge ([`StructuredMerge`]), densities and samples ([`Density`]) | **a new structure**: a variant of [`Structure`], its product in `operator.rs`; **a new solver**: a file in `solve` |
 //! | `driver` | the loop over whole models ([`StoreMerge`], [`Model`]): comparing, tiles, progress, resuming | a new kind of precision of a [`Model`] |
 //! | [`reference`](mod@reference) | the formulas as the papers write them, one coordinate at a time | reading and checking |
 //!
 //! Each room imports only from rooms above it in this order: `scalar`, `error`, `policy`, `summary`, `view`, `kernel`, `linear`, `fisher`, `gaussian`,
-//! `conditioning`, `door`, `merge`, `product`, `store`, `stores`, `driver`; `reference` imports none.
+//! `conditioning`, `door`, `merge`, `product`, `store`, `stores`, `structured`, `driver`; `reference` imports none.
 //!
 //! # Where Fishers come from
 //!
