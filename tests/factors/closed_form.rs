@@ -46,7 +46,7 @@ fn at_the_logits_g_is_the_covariance_of_the_label() {
             by_labels.observe(&LayerGradients::new(Gradient::new(&score[..]), &[weight]), &mut scratch).unwrap();
         }
         by_labels.end_batch(&one).unwrap();
-        let mut dense = vec![0.0; 16];
+        let mut dense = [0.0; 16];
         let _ = by_labels.finish_into(&mut dense[..]).unwrap();
         for (i, j) in (0..16).map(|at| (at / 4, at % 4)) {
             let exact = if i == j { p[i] * (1.0 - p[i]) } else { -p[i] * p[j] };
@@ -76,7 +76,7 @@ fn one_example<R: Real>(seed: u64) {
         factors.end_batch(&[R::ONE]).unwrap();
         diagonal.end_batch(&[R::ONE]).unwrap();
         let (a, g, record) = finish(&factors);
-        let mut out = vec![R::ZERO; 15];
+        let mut out = [R::ZERO; 15];
         let of_diagonal = diagonal.finish_into(&mut out[..]).unwrap();
         assert_eq!((record.examples, record.weight, record.squared_weight), (1, of_diagonal.weight, of_diagonal.squared_weight));
         for (at, &entry) in out.iter().enumerate() {
