@@ -3,8 +3,8 @@
 #![no_main]
 
 use fisher_merge::{
-    CompactFisher, DiagonalFisher, Dtype, Estimator, ExactLabels, FISHER_HEADER, FisherHeader, FisherSpec, Gradient, LayerBatch, LeBytes,
-    ObservedLabels, PerExample, Real, SampledLabels, Values,
+    CompactFisher, DenseFisher, DiagonalFisher, Dtype, Estimator, ExactLabels, FISHER_HEADER, FisherHeader, FisherSpec, Gradient,
+    KroneckerFisher, LayerBatch, LeBytes, ObservedLabels, PerExample, Real, SampledLabels, Values,
 };
 use fisher_merge_fuzz::Bytes;
 use libfuzzer_sys::fuzz_target;
@@ -32,6 +32,23 @@ fn state(data: &[u8]) {
 
 fn resumed<E: PerExample, R: Real>(header: &FisherHeader, bytes: &[u8]) {
     let mut numbers = vec![R::ZERO; bytes.len() / R::DTYPE.bytes()];
+    let square = |out: &[R], side: usize| {
+        assert!((0..out.len()).all(|at| !out[at].is_nan() && out[at] == out[at % side * side + at / side]));
+    };
+    let (side, other) = header.spec.sides();
+    if let Ok(fisher) = KroneckerFisher::<E, R>::read_state(header, bytes, &mut numbers) {
+        let (mut a, mut g) = (vec![R::ZERO; other * other], vec![R::ZERO; side * side]);
+        if fisher.finish_into(&mut a[..], &mut g[..]).is_ok() {
+            square(&a, other);
+            square(&g, side);
+        }
+    }
+    if let Ok(fisher) = DenseFisher::<E, R>::read_state(header, bytes, &mut numbers) {
+        let mut out = vec![R::ZERO; side * side];
+        if fisher.finish_into(&mut out[..]).is_ok() {
+            square(&out, side);
+        }
+    }
     let Ok(fisher) = DiagonalFisher::<E, R>::read_state(header, bytes, &mut numbers) else { return };
     let mut back = vec![0; bytes.len()];
     let again = fisher.write_state(&mut back).unwrap();

@@ -68,14 +68,15 @@ impl<E: PerExample, R: Real> KroneckerFisher<'_, E, R> {
     /// Adds a batch's inputs to `A`. Once for a batch, before or after its gradients.
     ///
     /// # Errors
-    /// [`FisherFault::Inputs`] for a second time before the batch is ended; [`FisherFault::Length`] for sizes that do not go together,
-    /// [`FisherFault::Zero`] for no positions, [`Error::Scratch`], [`FisherFault::BadWeight`], [`Error::BadNumber`]; nothing is added then.
+    /// [`FisherFault::Inputs`] for a second time before the batch is ended; [`FisherFault::Length`] for sizes that do not go together
+    /// (another number of positions than the gradients' among them), [`FisherFault::Zero`] for no positions, [`Error::Scratch`], [`FisherFault::BadWeight`], [`Error::BadNumber`]; nothing is added then.
     pub fn observe_inputs<A: Values<R>>(&mut self, batch: &LayerInputs<'_, A, R>, scratch: &mut [R]) -> Result<(), Error> {
         let spec = self.ledger.spec;
         let (weight, positions) = batch.door(&self.ledger, spec.inputs)?;
         if let Some(expected) = self.ledger.open.inputs {
             return Err(FisherFault::Inputs { expected, found: expected + weight }.into());
         }
+        self.refuse_positions(batch.positions)?;
         let scratch = lend(&self.ledger, scratch)?;
         let (shell, expand) = (self.ledger.shell, spec.structure == FisherStructure::KroneckerExpand);
         let out_of_range = shell.run(Gram {
@@ -95,6 +96,7 @@ impl<E: PerExample, R: Real> KroneckerFisher<'_, E, R> {
         }
         self.ledger.left_range(out_of_range);
         self.ledger.open.inputs = Some(weight);
+        self.ledger.open.positions = Some(batch.positions);
         Ok(())
     }
 
@@ -106,6 +108,7 @@ impl<E: PerExample, R: Real> KroneckerFisher<'_, E, R> {
     pub fn observe_outputs<G: Values<R>>(&mut self, batch: &LayerGradients<'_, G, R>, scratch: &mut [R]) -> Result<(), Error> {
         let (spec, (side, before)) = (self.ledger.spec, self.ledger.spec.sides());
         let scale = batch.door(&self.ledger, side)?;
+        self.refuse_positions(batch.positions)?;
         let scratch = lend(&self.ledger, scratch)?;
         let shell = self.ledger.shell;
         let out_of_range = shell.run(Gram {
@@ -121,7 +124,13 @@ impl<E: PerExample, R: Real> KroneckerFisher<'_, E, R> {
             scratch,
         });
         batch.observed(&mut self.ledger, out_of_range);
+        self.ledger.open.positions = Some(batch.positions);
         Ok(())
+    }
+
+    /// A layer has its inputs and its outputs at the same positions.
+    fn refuse_positions(&self, found: usize) -> Result<(), Error> {
+        self.ledger.open.positions.map_or(Ok(()), |expected| expect(expected, found))
     }
 
     /// Ends the examples of a batch, which have these weights. Of no outputs, no gradients need have been observed.

@@ -39,6 +39,8 @@ pub(super) struct Open {
     pub(super) whole: bool,
     /// What the weights of the examples add up to whose inputs were observed, of a Kronecker-factored Fisher.
     pub(super) inputs: Option<f64>,
+    /// At how many positions its inputs or gradients were observed.
+    pub(super) positions: Option<usize>,
 }
 
 /// The tallies behind the sums.
@@ -228,7 +230,7 @@ impl<'s, R: Real> Ledger<'s, R> {
     pub(super) fn finished(&self) -> Result<FisherRecord, Error> {
         self.refuse_open()?;
         let record = self.record();
-        if record.examples == 0 || record.weight <= 0.0 {
+        if record.examples == 0 || record.weight <= 0.0 || record.weight.is_nan() {
             return Err(FisherFault::NoExamples.into());
         }
         Ok(record)

@@ -24,7 +24,7 @@ impl<R: Real> Symmetric<'_, '_, R> {
     /// Whether all of it can be written: asked before anything is.
     pub(super) fn door(&self, out: &impl ValuesMut<R>) -> Result<(), Error> {
         expect(self.side.saturating_mul(self.side), out.count())?;
-        if self.divisor <= 0.0 {
+        if self.divisor <= 0.0 || self.divisor.is_nan() {
             return Err(FisherFault::NoExamples.into());
         }
         let bad = |row: usize| {

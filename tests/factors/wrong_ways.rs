@@ -152,6 +152,13 @@ fn bad_batches_are_refused_whole() {
     assert_eq!(fault(fisher.observe_inputs(&inputs.lengths(&[1, 0]), &mut scratch)), FisherFault::Zero);
     assert_eq!(fault(fisher.observe_outputs(&gradients(&G, &ONES).positions(0), &mut scratch)), FisherFault::Zero);
     assert_eq!(fault(fisher.observe_outputs(&gradients(&A, &ONES), &mut scratch)), FisherFault::Length { expected: 2, found: 4 });
+    // Inputs and gradients are of the same positions.
+    let (here, there) = (fisher.state().to_vec(), LayerInputs::new(&A[..2], &ONES[..1]));
+    fisher.observe_outputs(&gradients(&[], &[]).positions(2), &mut scratch).unwrap();
+    assert_eq!(fault(fisher.observe_inputs(&there, &mut scratch)), FisherFault::Length { expected: 2, found: 1 });
+    assert_eq!(fault(fisher.observe_outputs(&gradients(&G, &ONES), &mut scratch)), FisherFault::Length { expected: 2, found: 1 });
+    assert_eq!(fisher.state(), here);
+    fisher.reset();
     let (needed, found) = (scratch.len(), scratch.len() - 1);
     assert_eq!(fisher.observe_inputs(&inputs, &mut scratch[1..]), Err(Error::Scratch { needed, found }));
     assert_eq!(fisher.observe_outputs(&gradients(&G, &ONES), &mut scratch[1..]), Err(Error::Scratch { needed, found }));
@@ -179,4 +186,18 @@ fn outputs_are_compared_before_they_are_written() {
     assert_eq!(fault(fisher.finish_into(&mut a[..3], &mut g[..1])), FisherFault::Length { expected: 4, found: 3 });
     assert_eq!(fault(fisher.input_covariance_into(&mut a[..3])), FisherFault::Length { expected: 4, found: 3 });
     assert_eq!((a, g), ([7.0; 4], [7.0; 2]));
+}
+
+/// A sum of states that was not one: no count of it is a number.
+#[test]
+fn counts_that_are_none() {
+    for at in 4..STATE {
+        let mut state = [1.0; STATE];
+        let header = KroneckerFisher::<ObservedLabels, f64>::observed_labels(SPEC, &mut [0.0; STATE]).unwrap().header().unwrap();
+        state[at] = f64::NAN;
+        let fisher = KroneckerFisher::<ObservedLabels, f64>::resume_sum(&header, &mut state).unwrap();
+        let (mut a, mut g) = ([7.0; 4], [7.0]);
+        let finished = fisher.finish_into(&mut a[..], &mut g[..]);
+        assert!(finished == Err(FisherFault::NoExamples.into()) || at > 6 && (a, g) == ([1.0; 4], [1.0]), "{at}: {finished:?}");
+    }
 }
