@@ -24,6 +24,8 @@ fn main() {
         }
         ("wasm32", _) => println!("cargo::rustc-link-arg-bins=--export=start"),
         // The C library starts it.
+        // Unwinding tables are made even where nothing unwinds, and name the routines of the C compiler.
+        ("arm", "linux") => println!("cargo::rustc-link-arg-bins=-lc\ncargo::rustc-link-arg-bins=-lgcc_s"),
         (_, "linux") => println!("cargo::rustc-link-arg-bins=-lc"),
         _ => {}
     }

@@ -26,8 +26,8 @@ const fn section(name: &'static str, run: fn(Shell) -> Digest) -> Section {
     Section { name, run }
 }
 
-/// All sections. Their order is that of the numbers on the command line of `tests/firmware/run`.
-pub const SECTIONS: [Section; 22] = [
+/// All sections. Their order is that of the parts in `tests/firmware/run`.
+pub const SECTIONS: [Section; 24] = [
     section("vectors-f32", vectors::merges_f32),
     section("vectors-f64", vectors::merges_f64),
     section("vectors-convert", vectors::conversions),
@@ -49,5 +49,8 @@ pub const SECTIONS: [Section; 22] = [
     section("fisher-f64", fishers::run::<f64, F64>),
     section("fisher-f16", fishers::run::<f32, F16>),
     section("headers", headers::run),
-    section("layers", layers::run),
+    section("layers-f32", layers::run::<f32, F32>),
+    section("layers-bf16", layers::run::<f32, Bf16>),
+    // Its scratch alone is 18 KB, more than the memory of the smallest machines.
+    section("layers-f64", layers::run::<f64, F64>),
 ];

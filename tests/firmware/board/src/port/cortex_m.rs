@@ -1,7 +1,7 @@
 //! Cortex-M, through the debugger's semihosting.
 
 use cortex_m_rt::entry;
-use cortex_m_semihosting::{debug, syscall};
+use cortex_m_semihosting::{debug, syscall1};
 
 #[entry]
 fn main() -> ! {
@@ -11,7 +11,7 @@ fn main() -> ! {
 pub(crate) fn print(text: &[u8]) {
     for byte in text {
         // SAFETY: this call reads the one byte it is given the address of.
-        unsafe { syscall!(WRITEC, core::ptr::from_ref(byte)) };
+        unsafe { syscall1!(WRITEC, core::ptr::from_ref(byte)) };
     }
 }
 
