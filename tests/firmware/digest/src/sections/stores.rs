@@ -92,7 +92,7 @@ fn merge(
         2 => Conditioning::new().floor(Floor::Relative { share: 0.25, scope: FloorScope::Model }),
         _ => Conditioning::new().floor(Floor::Relative { share: 0.25, scope: FloorScope::Tensor }).normalize(Normalize::Mean),
     };
-    let merge = StoreMerge::new().policies(policies).conditioning(conditioning).look_first(round % 3 == 0);
+    let merge = StoreMerge::new().policies(policies).conditioning(conditioning).look_first(round.is_multiple_of(3));
     let mut scratch = [0.0; 5 * 29];
     let tile = [5, 5 * 7, 5 * 29][round % 3];
     let outcome = merge.run(&models, &mut TensorsMut(&mut tensors), &mut scratch[..tile])?;
