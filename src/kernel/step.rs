@@ -42,6 +42,13 @@ pub(crate) fn between<R: Real>(mean: R, other: R, r: R) -> R {
     select(below > low, below, low)
 }
 
+/// [`between`] for machines without vectors: most of the time `x` lies between the two, which the signs of its differences tell.
+#[inline(always)]
+pub(crate) fn between_strictly<R: Real>(mean: R, other: R, r: R) -> R {
+    let x = (R::ONE - r) * mean + r * other;
+    if R::has_other_sign(x - mean, x - other) { x } else { between(mean, other, r) }
+}
+
 /// Absorbs the precision `p` (zero, positive or NaN) with the mean `other` into the state. A sum that leaves the range saturates.
 #[inline(always)]
 pub(crate) fn absorb<R: Real>(precision: R, mean: R, p: R, other: R) -> (R, R) {
