@@ -6,6 +6,7 @@
 
 mod block;
 mod dense;
+mod narrow;
 mod stretch;
 
 use crate::door::{self, Expected};
@@ -16,6 +17,9 @@ use crate::policy::{BadNumbers, NoEvidence};
 use crate::scalar::Real;
 use crate::summary::Summary;
 use crate::view::{Values, ValuesMut};
+
+/// Whether there are no vectors to use, and no memory to waste. (The configuration is for tests of that way on other machines.)
+const NARROW: bool = cfg!(any(not(target_pointer_width = "64"), fisher_merge_narrow));
 
 /// How to merge one tensor: `μ* = (Σ λ_m Λ_m)⁻¹ Σ λ_m Λ_m μ_m`, the mode of the weighted product of the models' posteriors, and `Λ* = Σ
 /// λ_m Λ_m`, its precision (Fisher merging in Matena & Raffel 2022, with the Fisher as Λ), element by element.
@@ -201,6 +205,9 @@ impl<'a, R: Real> Merge<'a, R> {
                 normalized: job.factors.iter().any(|factor| factor.is_active() && factor.is_normalized()),
                 ..Summary::default()
             };
+        }
+        if NARROW {
+            return narrow::run(self, jobs);
         }
         stretch::run(self, jobs, self.shell.unwrap_or_else(Shell::detect))
     }

@@ -156,6 +156,6 @@ impl<V: Stored, P, R: Real> Factor<V, P, R> {
 impl<V, P, R: Real> Factor<V, P, R> {
     #[inline]
     pub(crate) fn is_normalized(&self) -> bool {
-        self.norm != Magnitude::ONE
+        !self.norm.is_one()
     }
 }

@@ -31,6 +31,11 @@ impl Magnitude {
         }
     }
 
+    /// Whether it is one. Patterns, since a comparison of `f64` is a function where there is no hardware for it.
+    pub(crate) fn is_one(self) -> bool {
+        self.exponent == 0 && self.mantissa.to_bits() == 1.0_f64.to_bits()
+    }
+
     /// `self · 2^shift`.
     #[must_use]
     pub(crate) fn shifted(self, shift: i32) -> Self {
@@ -64,10 +69,10 @@ impl<R: Real> Coefficient<R> {
     /// For a weight that is finite and not negative (any other counts as zero; the door refuses it).
     pub(crate) fn new(weight: R, norm: Magnitude) -> Self {
         let zero = Self { mantissa: R::ZERO, exponent: 0, value: R::ZERO, regular: true, least: R::ONE, greatest: R::ONE };
-        let Some(weight) = Magnitude::new(weight.as_f64()) else { return zero };
-        // Both lie in [1, 2); rounding the quotient to R may reach 2 again, which split() normalises.
-        let (mantissa, carried) = R::from_f64(weight.mantissa / norm.mantissa).split();
-        let exponent = weight.exponent - norm.exponent + carried;
+        if !(weight > R::ZERO && weight.is_finite()) {
+            return zero;
+        }
+        let (mantissa, exponent) = if norm.is_one() { weight.split() } else { quotient(weight, norm) };
         let value = saturate(mantissa.times_power_of_two(exponent));
         let regular = value >= R::MIN_NORMAL && value < R::MAX;
         // What the exponents say, without a division that could leave the range.
@@ -75,6 +80,15 @@ impl<R: Real> Coefficient<R> {
         let greatest = R::ONE.times_power_of_two(R::TOP_EXPONENT - 3 - exponent);
         Self { mantissa, exponent, value, regular, least, greatest }
     }
+}
+
+/// `λ/norm` of a positive weight, rounded once, as a number from 1 to below 2 and an exponent.
+#[inline(never)]
+fn quotient<R: Real>(weight: R, norm: Magnitude) -> (R, i32) {
+    let (mantissa, exponent) = weight.as_f64().split();
+    // Both lie in [1, 2); rounding the quotient to R may reach 2 again, which split() normalises.
+    let (mantissa, carried) = R::from_f64(mantissa / norm.mantissa).split();
+    (mantissa, exponent - norm.exponent + carried)
 }
 
 /// A positive result back into the range it left: never zero, never infinite. NaN stays.

@@ -42,6 +42,18 @@ pub(crate) fn between<R: Real>(mean: R, other: R, r: R) -> R {
     select(below > low, below, low)
 }
 
+/// Whether numbers are compared by instructions, not by functions.
+const HAS_FLOATS: bool = cfg!(any(target_pointer_width = "64", target_abi = "eabihf", target_arch = "wasm32"));
+
+/// [`between`] for machines without vectors: most of the time `x` lies between the two, which the signs of its differences tell, or the
+/// patterns where a difference is a call.
+#[inline(always)]
+pub(crate) fn between_strictly<R: Real>(mean: R, other: R, r: R) -> R {
+    let x = (R::ONE - r) * mean + r * other;
+    let inside = if HAS_FLOATS { R::has_other_sign(x - mean, x - other) } else { x.is_below(mean) != x.is_below(other) };
+    if inside { x } else { between(mean, other, r) }
+}
+
 /// Absorbs the precision `p` (zero, positive or NaN) with the mean `other` into the state. A sum that leaves the range saturates.
 #[inline(always)]
 pub(crate) fn absorb<R: Real>(precision: R, mean: R, p: R, other: R) -> (R, R) {

@@ -170,7 +170,7 @@ impl<'f, V: Values<R> + Copy, P: Values<R> + Copy, R: Real> Active<'f, V, P, R> 
 
     /// A sole model comes back as it is, without a floor.
     #[inline(always)]
-    fn floor(&self, factor: &Factor<V, P, R>) -> R {
+    pub(super) fn floor(&self, factor: &Factor<V, P, R>) -> R {
         if self.count > 1 { factor.floor() } else { R::ZERO }
     }
 
@@ -247,7 +247,7 @@ impl<'f, V: Values<R> + Copy, P: Values<R> + Copy, R: Real> Active<'f, V, P, R> 
     /// policy decide where there is no evidence.
     #[cold]
     #[inline(never)]
-    fn again(
+    pub(super) fn again(
         &self,
         rule: &Merge<'_, R>,
         at: usize,

@@ -55,6 +55,15 @@ pub trait Real: FloatCore + fmt::Debug + fmt::Display + fmt::LowerExp + Default 
     /// The bit pattern: zero for `x − x` of a finite `x`, not zero for that of any other.
     #[doc(hidden)]
     fn pattern(self) -> Self::Lane;
+    /// Whether it is a normal number above zero and up to [`TOP`](Self::TOP), by its pattern.
+    #[doc(hidden)]
+    fn is_regular(self) -> bool;
+    /// Whether it is less, by its pattern: −0 comes before +0.
+    #[doc(hidden)]
+    fn is_below(self, other: Self) -> bool;
+    /// Whether two numbers differ in their sign bits.
+    #[doc(hidden)]
+    fn has_other_sign(self, other: Self) -> bool;
 
     /// The nearest number to `value`.
     fn from_f64(value: f64) -> Self;
@@ -112,6 +121,20 @@ impl Real for f32 {
     #[inline(always)]
     fn pattern(self) -> u32 {
         self.to_bits()
+    }
+    #[inline(always)]
+    fn is_regular(self) -> bool {
+        const LEAST: u32 = f32::MIN_POSITIVE.to_bits();
+        self.to_bits().wrapping_sub(LEAST) <= Self::TOP.to_bits() - LEAST
+    }
+    #[inline(always)]
+    fn is_below(self, other: Self) -> bool {
+        let key = |bits: u32| (bits ^ ((bits as i32 >> 31) as u32 >> 1)) as i32;
+        key(self.to_bits()) < key(other.to_bits())
+    }
+    #[inline(always)]
+    fn has_other_sign(self, other: Self) -> bool {
+        (self.to_bits() ^ other.to_bits()) >> 31 != 0
     }
 
     #[inline(always)]
@@ -199,6 +222,20 @@ impl Real for f64 {
     #[inline(always)]
     fn pattern(self) -> u64 {
         self.to_bits()
+    }
+    #[inline(always)]
+    fn is_regular(self) -> bool {
+        const LEAST: u64 = f64::MIN_POSITIVE.to_bits();
+        self.to_bits().wrapping_sub(LEAST) <= Self::TOP.to_bits() - LEAST
+    }
+    #[inline(always)]
+    fn is_below(self, other: Self) -> bool {
+        let key = |bits: u64| (bits ^ ((bits as i64 >> 63) as u64 >> 1)) as i64;
+        key(self.to_bits()) < key(other.to_bits())
+    }
+    #[inline(always)]
+    fn has_other_sign(self, other: Self) -> bool {
+        (self.to_bits() ^ other.to_bits()) >> 63 != 0
     }
 
     #[inline(always)]

@@ -234,11 +234,14 @@ impl Stored for AnySliceMut<'_> {
 }
 
 impl Load for AnySlice<'_> {
-    /// Of no matter: no patterns are lent.
+    /// Of the one variant whose patterns are lent, the commonest.
     type Encoding = F32;
     #[inline(always)]
-    fn patterns(&self, _: usize, _: usize) -> Option<&[f32]> {
-        None
+    fn patterns(&self, at: usize, n: usize) -> Option<&[f32]> {
+        match self {
+            AnySlice::F32(values) => values.patterns(at, n),
+            _ => None,
+        }
     }
     #[inline(always)]
     fn number<R: Real>(&self, index: usize) -> Option<R> {
@@ -265,8 +268,11 @@ fn converted<R: Real>(n: usize, buffer: &[R; BLOCK]) -> &[R] {
 impl Save for AnySliceMut<'_> {
     type Encoding = F32;
     #[inline(always)]
-    fn patterns_mut(&mut self, _: usize, _: usize) -> Option<&mut [f32]> {
-        None
+    fn patterns_mut(&mut self, at: usize, n: usize) -> Option<&mut [f32]> {
+        match self {
+            AnySliceMut::F32(values) => values.patterns_mut(at, n),
+            _ => None,
+        }
     }
     #[inline(always)]
     fn set<R: Real>(&mut self, index: usize, value: R) {
