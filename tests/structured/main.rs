@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod kit;
+mod oracle;
+mod promises;
 mod solvers;
 mod twice;
 
