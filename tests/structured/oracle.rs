@@ -93,7 +93,7 @@ fn compare(what: &str, merge: &StructuredMerge<'_, f64>, parts: &[Vec<Part<f64>>
         if exact {
             assert!(error < 1e-9, "{what}, {name}: {error:e} {solved:?}");
         } else {
-            assert!((0.03..3.0).contains(&error), "{what}, {name}: a diagonal is not enough, but it was off by {error:e}");
+            assert!((0.03..10.0).contains(&error), "{what}, {name}: a diagonal is not enough, but it was off by {error:e}");
         }
     }
 }
@@ -157,7 +157,7 @@ fn kronecker_priors_are_counted_once() {
         let (found, _) = run(&merge.base(&base, diagonal.structure()), diagonal_parts).unwrap();
         let error = distance(&found, &pooled);
         println!("prior, {count} shards, diagonal: {error:.1e}");
-        assert!((0.03..3.0).contains(&error), "{error:e}");
+        assert!((0.03..10.0).contains(&error), "{error:e}");
     }
 }
 
