@@ -2,6 +2,7 @@
 //! models, densities, and everything that is refused.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod base;
 mod kit;
 mod oracle;
 mod promises;
