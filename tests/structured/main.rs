@@ -7,6 +7,7 @@ mod hostile;
 mod kit;
 mod oracle;
 mod promises;
+mod refused;
 mod solvers;
 mod twice;
 
