@@ -64,6 +64,7 @@ impl<R: Real> System<'_, R> {
         let right = norm(work.right);
         let mut iterations = 0;
         if right == 0.0 && !negative {
+            self.look_for_underflow(sum, centre, work)?;
             work.solution.fill(R::ZERO);
         } else {
             iterations = solve::solve(tools, sum, work.right, work.solution, self.stop, work.room)?;
@@ -78,6 +79,19 @@ impl<R: Real> System<'_, R> {
             return Err(LinearFault::NotFinite { row: index / sum.shape.1.max(1) });
         }
         Ok(Solved { method: sum.method(), iterations, residual, no_evidence: 0, repaired: 0.0 })
+    }
+
+    /// A right-hand side of zero is one of equal models, or of shifts that cancel; not of precisions that are lost below the range.
+    fn look_for_underflow(&self, sum: Sum<'_, '_, R>, centre: &[R], work: &mut Work<'_, R>) -> Result<(), LinearFault> {
+        let taking = sum.factors.iter().filter(|factor| takes_part(factor));
+        if taking.map(|factor| factor.posterior.mean).chain(self.mean).all(|mean| mean == centre) {
+            return Ok(());
+        }
+        sum.diagonals(work.right, work.solution);
+        let least = R::MIN_NORMAL / R::epsilon();
+        let lost = work.right.iter().all(|&entry| entry < least);
+        work.right.fill(R::ZERO);
+        if lost { Err(LinearFault::NotPositiveDefinite { pivot: 0 }) } else { Ok(()) }
     }
 
     /// Adds what a factor draws from the centre towards its mean.

@@ -2,7 +2,12 @@
 //! models, densities, and everything that is refused.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod base;
+mod hostile;
 mod kit;
+mod oracle;
+mod promises;
+mod refused;
 mod solvers;
 mod twice;
 

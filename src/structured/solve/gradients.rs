@@ -12,6 +12,7 @@ use crate::linear::{Matrix, MatrixMut, MatrixProduct, cholesky};
 use crate::scalar::Real;
 use crate::structured::operator::{self, add_scaled};
 use crate::structured::problem::Sum;
+use crate::structured::side::{Side, mean};
 
 /// `4·n` for the vectors, what applying the sum takes, and `rows² + columns²` (or `n`) for the preconditioner with its solves.
 pub(super) fn scratch<R: Real>(product: &impl MatrixProduct<R>, sum: Sum<'_, '_, R>) -> usize {
@@ -97,6 +98,8 @@ fn precondition<'r, R: Real, P: MatrixProduct<R>>(
         if let Some(pivot) = diagonal.iter().position(|&value| value <= R::ZERO) {
             return Err(LinearFault::NotPositiveDefinite { pivot });
         }
+        let size = mean(diagonal.iter().copied());
+        to_order_one(diagonal, size);
         return Ok((Preconditioner::Diagonal(diagonal), room));
     }
     let (g, room) = lend(room, rows * rows)?;
@@ -111,9 +114,20 @@ fn precondition<'r, R: Real, P: MatrixProduct<R>>(
         left.add_to(rows, weight * of_right, gamma, g);
         right.add_to(columns, weight * of_left, alpha, a);
     }
+    let (of_g, of_a) = (Side::Matrix(g).mean_diagonal(rows), Side::Matrix(a).mean_diagonal(columns));
+    to_order_one(g, of_g);
+    to_order_one(a, of_a);
     cholesky::factorise(tools, MatrixMut::new(g, rows, rows)?, room)?;
     cholesky::factorise(tools, MatrixMut::new(a, columns, columns)?, room)?;
     Ok((Preconditioner::Product(g, a), room))
+}
+
+/// Divides by about the size: a factor of the preconditioner changes no iterate, but weights that are in both sides would leave the range.
+fn to_order_one<R: Real>(values: &mut [R], size: R) {
+    if size > R::ZERO && size.is_finite() {
+        let exponent = -size.split().1;
+        values.iter_mut().for_each(|value| *value = value.times_power_of_two(exponent));
+    }
 }
 
 impl<R: Real> Preconditioner<'_, R> {
