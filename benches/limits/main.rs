@@ -5,6 +5,8 @@
 //! `--test` it runs one small round without limits; a number (`-- 25`) asks for that power of two alone, 0 for the
 //! layers and their merges.
 
+#[path = "../backend.rs"]
+mod backend;
 mod contenders;
 mod layers;
 mod structured;

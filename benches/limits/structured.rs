@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use fisher_merge::{BuiltIn, Matrix, MatrixMut, MatrixProduct, Structure, StructuredFactor, StructuredMerge, StructuredPosterior};
 
+use super::backend::MatrixMultiply;
 use super::layers::numbers;
 use super::{Limit, Times, report};
 
@@ -15,6 +16,8 @@ const LIMITS: &[Limit] = &[
     limit("a Kronecker pair over 100 plain iterations", ("pair", "plain iterations"), 10.0, 0.2),
     Limit { what: "the same to an equal residual, preconditioned", log2: 0, over: ("preconditioned", "pair"), times: 1.0, at_most: None },
     Limit { what: "preconditioned, to 1e-3", log2: 0, over: ("roughly", "pair"), times: 1.0, at_most: None },
+    Limit { what: "the pair with matrixmultiply's products", log2: 0, over: ("foreign", "pair"), times: 1.0, at_most: None },
+    Limit { what: "the pair over one of half the side", log2: 0, over: ("pair", "half"), times: 1.0, at_most: None },
     Limit { what: "built-in product over matrixmultiply's", log2: 0, over: ("built-in", "product"), times: 1.0, at_most: None },
 ];
 
@@ -57,7 +60,12 @@ impl Layers {
     }
 
     /// Merges; gives the residual.
-    fn merge(&self, merge: &StructuredMerge<'_, f64>, out: &mut [f64], scratch: &mut Vec<f64>) -> (f64, u32) {
+    fn merge<'s, P: MatrixProduct<f64>>(
+        &'s self,
+        merge: &StructuredMerge<'s, f64, P>,
+        out: &mut [f64],
+        scratch: &mut Vec<f64>,
+    ) -> (f64, u32) {
         let factors = self.factors();
         let needed = merge.scratch(&factors).expect("shapes agree");
         scratch.resize(needed.max(scratch.len()), 0.0);
@@ -99,7 +107,7 @@ impl Layers {
 /// Measures, prints, and counts what is exceeded.
 pub fn run(test: bool) -> u32 {
     let n = if test { 64 } else { WIDTH };
-    let layers = Layers::new(n);
+    let (layers, half) = (Layers::new(n), Layers::new(n / 2));
     let (mut out, mut scratch) = (vec![0.0; n * n], Vec::new());
     let mut vectors = [(); 5].map(|()| vec![0.0; n * n]);
     let (closed, iterated) = (StructuredMerge::new(), StructuredMerge::new().iterate(true));
@@ -135,6 +143,8 @@ pub fn run(test: bool) -> u32 {
                 .expect("square");
         });
         time("pair", &mut || solved = vec![layers.merge(&closed, &mut out, &mut scratch)]);
+        time("foreign", &mut || solved.truncate(usize::from(layers.merge(&closed.product(MatrixMultiply), &mut out, &mut scratch).1 == 0)));
+        time("half", &mut || solved.truncate(usize::from(half.merge(&closed, &mut out[..n * n / 4], &mut scratch).1 == 0)));
         time("plain iterations", &mut || layers.plain_iterations(&mut vectors, &mut scratch));
         time("preconditioned", &mut || solved.push(layers.merge(&equal, &mut out, &mut scratch)));
         time("roughly", &mut || solved.push(layers.merge(&iterated.stop(1e-3, 1000), &mut out, &mut scratch)));
