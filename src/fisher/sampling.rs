@@ -13,6 +13,31 @@ mod sealed {
 }
 
 /// A kind of estimate. Implemented by the markers of this room only.
+///
+/// Kinds do not mix: an accumulator of sampled labels takes no probabilities,
+///
+/// ```compile_fail
+/// use fisher_merge::{DiagonalFisher, FisherSpec, Gradient};
+/// let mut state = [0.0_f64; 5];
+/// let mut fisher = DiagonalFisher::sampled(1, FisherSpec::new(1), &mut state).unwrap();
+/// fisher.label(0.5, Gradient::new(&[1.0][..])).unwrap();
+/// ```
+///
+/// estimates of two kinds do not combine,
+///
+/// ```compile_fail
+/// use fisher_merge::{CombineFisher, DiagonalFisher, FisherSpec};
+/// let (mut here, mut there) = ([0.0_f64; 5], [0.0_f64; 5]);
+/// let mut fisher = DiagonalFisher::exact(FisherSpec::new(1), &mut here).unwrap();
+/// fisher.combine(&DiagonalFisher::observed_labels(FisherSpec::new(1), &mut there).unwrap()).unwrap();
+/// ```
+///
+/// and no sum is kept in sixteen bits.
+///
+/// ```compile_fail
+/// use fisher_merge::{DiagonalFisher, FisherSpec};
+/// let _ = DiagonalFisher::exact(FisherSpec::new(1), &mut [0_u16; 5]);
+/// ```
 pub trait Sampling: sealed::Sealed {
     /// An estimator of this kind, to name it.
     #[doc(hidden)]
