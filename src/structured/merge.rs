@@ -89,9 +89,18 @@ pub(super) type Base<'a, R> = (&'a [R], Structure<'a, R>);
 /// et al., "Editing Models with Task Arithmetic", ICLR 2023). There, and only there, weights may be negative.
 ///
 /// # Cost
-/// With `n = rows·columns`, in multiplications: input covariance `columns³/3 + columns²·rows`; a Kronecker pair about
-/// `9·(rows³ + columns³) + 4·n·(rows + columns)`; dense `n³/3`; an iteration of conjugate gradients `n·(rows + columns)` for every model and as much
-/// for its preconditioner. Scratch: [`scratch`](Self::scratch).
+/// Of `r` rows, `c` columns, `n = r·c` parameters, `M` models and `k` low-rank columns in all; [`scratch`](Self::scratch) gives the exact number.
+///
+/// | method | multiplications, about | numbers of scratch beside `4·n` and buffers |
+/// |---|---|---|
+/// | input covariance | `c³/3 + r·c² + M·n·c` | `c²` |
+/// | Kronecker pair | `9·(r³ + c³) + 6·n·(r + c)` | `r² + c² + r + c + max(2·n, 2·r², 2·c²)` |
+/// | dense | `n³/3 + M·n²` | `n²` |
+/// | Woodbury | `n·k² + k³/3` | `n·(2·k + 1) + k² + k` |
+/// | conjugate gradients, an iteration | `(M + 1)·n·(r + c)` | `5·n + r² + c²` |
+///
+/// The buffers are those of products and of panels, at most `172,032 + 130·max(r, c)`. A pair of 1024 by 1024 takes 8,695,808 numbers, and
+/// eight times as long as one of half the side (`cargo bench --bench limits -- 0` prints both).
 ///
 /// ```
 /// use fisher_merge::{Method, Structure, StructuredMerge, StructuredPosterior};
