@@ -81,12 +81,12 @@ pub(super) fn exponent<R: Real>(a: &mut MatrixMut<'_, R>) -> Result<Option<i32>,
 /// Selects the least value that is left, again and again: few exchanges of rows.
 fn sort<R: Real>(values: &mut [R], vectors: &mut MatrixMut<'_, R>) {
     for i in 0..values.len() {
-        let least = values.iter().enumerate().skip(i).min_by(|a, b| a.1.partial_cmp(b.1).unwrap_or(core::cmp::Ordering::Equal));
-        let Some((least, _)) = least else { return };
-        if least != i {
-            values.swap(i, least);
-            let (mut before, mut after) = vectors.split(least);
-            before.row(i, 0).swap_with_slice(after.row(0, 0));
+        let Some((first, later)) = values.get_mut(i..).and_then(<[R]>::split_first_mut) else { return };
+        let least = later.iter_mut().enumerate().min_by(|a, b| a.1.partial_cmp(&b.1).unwrap_or(core::cmp::Ordering::Equal));
+        if let Some((at, least)) = least.filter(|(_, least)| **least < *first) {
+            core::mem::swap(first, least);
+            let (mut before, mut after) = vectors.split(i + 1 + at);
+            before.row(i, 0).iter_mut().zip(after.row(0, 0)).for_each(|(one, two)| core::mem::swap(one, two));
         }
     }
 }

@@ -95,7 +95,7 @@ fn pack<const W: usize, R: Real>(
     factor: R,
     panels: &mut [R],
 ) {
-    for (panel, at) in panels.chunks_exact_mut(depth * W).zip((row..row + rows).step_by(W)) {
+    for (panel, at) in panels.chunks_exact_mut((depth * W).max(1)).zip((row..row + rows).step_by(W)) {
         let used = W.min(row + rows - at);
         if used < W {
             panel.fill(R::ZERO);
@@ -119,8 +119,8 @@ fn pack<const W: usize, R: Real>(
 /// Adds the product of two packed blocks to the part of `C` that begins at `(row, column)`.
 #[inline(always)]
 fn panels<const W: usize, R: Real>(panel_a: &[R], panel_b: &[R], depth: usize, c: &mut MatrixMut<'_, R>, row: usize, column: usize) {
-    for (b, column) in panel_b.chunks_exact(depth * W).zip((column..).step_by(W)) {
-        for (a, row) in panel_a.chunks_exact(depth * ROWS).zip((row..).step_by(ROWS)) {
+    for (b, column) in panel_b.chunks_exact((depth * W).max(1)).zip((column..).step_by(W)) {
+        for (a, row) in panel_a.chunks_exact((depth * ROWS).max(1)).zip((row..).step_by(ROWS)) {
             let mut sums = [[R::ZERO; W]; ROWS];
             for (i, sums) in sums.iter_mut().enumerate() {
                 load(sums, c.row(row + i, column));

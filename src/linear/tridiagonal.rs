@@ -94,7 +94,7 @@ impl<R: Real> Panel<'_, '_, R> {
         let (above, mut here) = above.split(i);
         let (w, later_w) = self.w.get_mut((i - self.first) * n..)?.split_at_mut_checked(n)?;
         let (row, w) = (here.row(0, 0), w.get_mut(..i)?);
-        let earlier = || (0..self.end - i - 1).zip(later_w.chunks_exact(n));
+        let earlier = || (0..self.end - i - 1).zip(later_w.chunks_exact(n.max(1)));
         for (p, w) in earlier() {
             let v: &[R] = later.row(p, 0);
             subtract_two(row.get_mut(..=i)?, (*v.get(i)?, w), (*w.get(i)?, v));

@@ -10,7 +10,7 @@ use crate::linear::tools::Tools;
 use crate::linear::triangular::{Solve, from_left, from_right, left_scratch, right_scratch};
 use crate::linear::{Matrix, MatrixMut, MatrixProduct, cholesky};
 use crate::scalar::Real;
-use crate::structured::operator::{self, add_scaled};
+use crate::structured::operator::{self, add_scaled, copy};
 use crate::structured::problem::Sum;
 use crate::structured::side::mean;
 
@@ -60,7 +60,7 @@ pub(super) fn solve<R: Real, P: MatrixProduct<R>>(
     residual.iter_mut().zip(b).for_each(|(out, &b)| *out = b / scale);
     let aim = stop.tolerance * dot(residual, residual).sqrt();
     preconditioner.apply(tools, sum.shape, residual, z, room)?;
-    direction.copy_from_slice(z);
+    copy(direction, z);
     let mut product = dot(residual, z);
     let mut iterations = 0;
     while dot(residual, residual).sqrt() > aim && iterations < stop.iterations {
@@ -138,7 +138,7 @@ impl<R: Real> Preconditioner<'_, R> {
                 z.iter_mut().zip(residual).zip(diagonal).for_each(|((z, &residual), &diagonal)| *z = residual / diagonal);
             }
             Self::Product(g, a) => {
-                z.copy_from_slice(residual);
+                copy(z, residual);
                 for solve in [Solve::Plain, Solve::Transposed] {
                     from_left(tools, solve, Matrix::new(g, rows, rows)?, MatrixMut::new(z, rows, columns)?, room)?;
                     from_right(tools, solve, Matrix::new(a, columns, columns)?, MatrixMut::new(z, rows, columns)?, room)?;
