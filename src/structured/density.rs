@@ -242,7 +242,8 @@ impl<'a, 'm, R: Real> Density<'a, 'm, R> {
         let (x, room) = lend(room, n)?;
         let (image, room) = lend(room, n)?;
         if let Root::Diagonal = self.root {
-            (x.fill(R::ZERO), image.fill(R::ZERO));
+            x.fill(R::ZERO);
+            image.fill(R::ZERO);
             other.operator().add_diagonal(R::ONE, x);
             self.operator().add_diagonal(R::ONE, image);
             return Ok(x.iter().zip(&*image).map(|(other, own)| other.as_f64() / own.as_f64()).sum());
