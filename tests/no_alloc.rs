@@ -8,11 +8,12 @@ use core::ops::ControlFlow;
 use std::alloc::System;
 
 use fisher_merge::{
-    BadNumbers, Bf16Bits, CombineFisher, CompactFisher, Conditioning, DenseFisher, DiagonalFisher, Dtype, Estimator, F16Bits,
-    FisherAccumulator, FisherHeader, FisherSpec, FisherSpread, FisherStatistics, Floor, FloorScope, Gradient, Job, KroneckerFisher,
-    LayerBatch, LayerGradients, LayerInputs, LeBytes, Magnitude, Merge, Model, ModelPrecision, NoEvidence, Normalize, ObservedLabels,
-    Posterior, Progress, Real, RunningProduct, SecondMoment, Shell, StandardErrors, StoreMerge, Strided, StridedMut, StridedTensor,
-    StridedTensorMut, Tensor, TensorMut, Tensors, TensorsMut, Values, ValuesMut, from_natural, target, to_natural,
+    BadNumbers, Bf16Bits, CombineFisher, CompactFisher, Conditioning, Damping, DampingMean, DenseFisher, Density, DiagonalFisher, Dtype,
+    Estimator, F16Bits, FisherAccumulator, FisherHeader, FisherSpec, FisherSpread, FisherStatistics, Floor, FloorScope, Gradient, Job,
+    KroneckerFisher, LayerBatch, LayerGradients, LayerInputs, LeBytes, Magnitude, Merge, Model, ModelPrecision, NoEvidence, Normalize,
+    ObservedLabels, Posterior, Progress, Real, Repair, RunningProduct, SecondMoment, Shell, StandardErrors, StoreMerge, Strided,
+    StridedMut, StridedTensor, StridedTensorMut, Structure, StructureMut, StructuredMerge, StructuredPosterior, Tensor, TensorMut, Tensors,
+    TensorsMut, Values, ValuesMut, from_natural, merged_precision, target, to_natural,
 };
 
 thread_local! {
@@ -267,6 +268,53 @@ fn promise_10_no_heap_for_factors() {
         assert_eq!(dense.finish_into(&mut [0.0_f32; 4][..]).unwrap().examples, 2);
     });
     assert_eq!(asked, 0);
+}
+
+/// Every solver, density and projection, in lent scratch.
+#[test]
+fn promise_10_no_heap_for_structured_posteriors() {
+    const SHAPE: (usize, usize) = (3, 4);
+    fn eye(n: usize) -> Vec<f64> {
+        (0..n * n).map(|at| if at % (n + 1) == 0 { 2.0 } else { 0.0 }).collect()
+    }
+    let (outputs, inputs, dense, ones) = (eye(3), eye(4), eye(12), [1.0; 12]);
+    let structures = [
+        Structure::Scalar(1.0),
+        Structure::Rows(&ones[..3]),
+        Structure::Diagonal(&ones),
+        Structure::InputCovariance(&inputs),
+        Structure::Kronecker { outputs: &outputs, inputs: &inputs },
+        Structure::Dense(&dense),
+        Structure::LowRank { diagonal: &ones, factor: &ones },
+    ];
+    let (mean, other) = ([0.5; 12], [1.5; 12]);
+    let (mut out, mut scratch, mut memory, mut second) = ([0.0; 12], vec![0.0; 20_000], vec![0.0; 200], vec![0.0; 200]);
+    let (mut whole, mut g, mut a) = ([0.0; 144], [0.0; 9], [0.0; 16]);
+    let counted = allocations(|| {
+        for (one, two) in structures.iter().flat_map(|one| structures.iter().map(move |two| (*one, *two))) {
+            let first = StructuredPosterior::new(&mean, SHAPE, one).unwrap();
+            let last = StructuredPosterior::new(&other, SHAPE, two).unwrap();
+            let factors = [first.power(0.5), last.power(0.5), first.power(1.0)];
+            for mean in [DampingMean::Own, DampingMean::Average, DampingMean::Given(&other)] {
+                let merge = StructuredMerge::new().damping_mean(mean).repair(Repair::Raise);
+                for count in 1..=3 {
+                    let needed = merge.scratch(&factors[..count]).unwrap();
+                    let _ = merge.run(&factors[..count], &mut out, &mut scratch[..needed]).unwrap();
+                    let _ = merge.base(&other, one).run(&factors[..count], &mut out, &mut scratch).unwrap();
+                }
+            }
+            let density = Density::new(first, &mut memory, &mut scratch).unwrap();
+            let other = Density::new(last, &mut second, &mut scratch).unwrap();
+            let _ = (density.log_density(&mean, &mut scratch).unwrap(), density.divergence(&other, &mut scratch).unwrap());
+            density.sample(&mean, &mut out, &mut scratch).unwrap();
+            let _ = merged_precision(&factors, Damping::default(), StructureMut::Diagonal(&mut out)).unwrap();
+            let _ = merged_precision(&factors, Damping::default(), StructureMut::Dense(&mut whole)).unwrap();
+            let _ = merged_precision(&factors, Damping::default(), StructureMut::InputCovariance(&mut a));
+            let _ = merged_precision(&factors, Damping::default(), StructureMut::Kronecker { outputs: &mut g, inputs: &mut a });
+        }
+        assert!(StructuredMerge::new().run(&[], &mut out, &mut scratch).is_err());
+    });
+    assert_eq!(counted, 0);
 }
 
 /// Refusals carry numbers, not text.

@@ -11,14 +11,14 @@ const ROWS: usize = 4;
 
 /// `Σ a_i·b_i`.
 #[inline(always)]
-pub(super) fn dot<R: Real>(mut a: &[R], mut b: &[R]) -> R {
-    let mut sums = [R::ZERO; LANES];
-    while let (Some((x, a_rest)), Some((y, b_rest))) = (a.split_first_chunk::<LANES>(), b.split_first_chunk::<LANES>()) {
+pub(super) fn dot<R: Real>(a: &[R], b: &[R]) -> R {
+    let (mut a, mut b, mut sums) = (a, b, [R::ZERO; LANES]);
+    while let (Some((x, rest)), Some((y, other_rest))) = (a.split_first_chunk::<LANES>(), b.split_first_chunk::<LANES>()) {
         accumulate(&mut sums, x, y);
-        (a, b) = (a_rest, b_rest);
+        (a, b) = (rest, other_rest);
     }
-    for (sum, (&x, &y)) in sums.iter_mut().zip(a.iter().zip(b)) {
-        *sum = *sum + x * y;
+    for (sum, (&a, &b)) in sums.iter_mut().zip(a.iter().zip(b)) {
+        *sum = *sum + a * b;
     }
     sums.iter().fold(R::ZERO, |sum, &lane| sum + lane)
 }
@@ -31,7 +31,7 @@ pub(super) fn subtract_two<R: Real>(y: &mut [R], (a, x): (R, &[R]), (b, z): (R, 
     }
 }
 
-/// `x ← x·2^exponent`, exact but for what becomes subnormal: by two factors, each of which the arithmetic holds.
+/// `x ← x·2^exponent`, rounded once: by two factors, each of which the arithmetic holds.
 #[inline(always)]
 pub(super) fn times_power<R: Real>(x: &mut [R], exponent: i32) {
     let (first, second) = (exponent / 2, exponent - exponent / 2);
@@ -69,7 +69,8 @@ fn triangle_row<R: Real>(a: Matrix<'_, R>, row: usize, from: usize, v: &[R], y: 
 #[inline(always)]
 fn four_rows<const W: usize, R: Real>(a: Matrix<'_, R>, first: usize, v: &[R], y: &mut [R]) {
     let common = first / W * W;
-    let [r0, r1, r2, r3] = [0, 1, 2, 3].map(|k| a.stored(first + k, 0, common).chunks_exact(W));
+    let row = |k: usize| a.stored(first + k, 0, common);
+    let (r0, r1, r2, r3) = (row(0).chunks_exact(W), row(1).chunks_exact(W), row(2).chunks_exact(W), row(3).chunks_exact(W));
     let Some(&[f0, f1, f2, f3]) = v.get(first..).and_then(|rest| rest.first_chunk::<ROWS>()) else { return };
     let (mut s0, mut s1, mut s2, mut s3) = ([R::ZERO; W], [R::ZERO; W], [R::ZERO; W], [R::ZERO; W]);
     let Some(shared) = y.get_mut(..common) else { return };

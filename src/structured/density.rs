@@ -1,6 +1,6 @@
 //! What a posterior is for: its log-density, samples, and the divergence from another.
 
-use super::operator::{self, Operator};
+use super::operator::{self, Operator, copy};
 use super::posterior::{Structure, StructuredPosterior};
 use super::side::Side;
 use super::solve::lend;
@@ -159,7 +159,7 @@ impl<'a, 'm, R: Real> Density<'a, 'm, R> {
     /// As [`distance`](Self::distance).
     pub fn sample(&self, normals: &[R], out: &mut [R], scratch: &mut [R]) -> Result<(), Error> {
         self.check(&[normals.len(), out.len()], scratch)?;
-        out.copy_from_slice(normals);
+        copy(out, normals);
         self.spread(out, scratch).map_err(not_solved)?;
         out.iter_mut().zip(self.posterior.mean).for_each(|(out, &mean)| *out = *out + mean);
         Ok(())
@@ -271,7 +271,7 @@ impl<'a, 'm, R: Real> Density<'a, 'm, R> {
         let l = Matrix::new(root, n, n)?;
         from_left(self.tools(), Solve::Plain, l, MatrixMut::new(matrix, n, n)?, room)?;
         from_right(self.tools(), Solve::Plain, l, MatrixMut::new(matrix, n, n)?, room)?;
-        Ok(matrix.iter().step_by(n + 1).map(|entry| entry.as_f64()).sum())
+        Ok(matrix.chunks(n.max(1)).enumerate().filter_map(|(row, line)| line.get(row)).map(|entry| entry.as_f64()).sum())
     }
 }
 

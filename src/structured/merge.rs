@@ -2,7 +2,7 @@
 
 use super::damping::{Damping, DampingMean};
 use super::elementwise;
-use super::operator;
+use super::operator::{self, copy};
 use super::posterior::{Structure, StructuredFactor, StructuredPosterior};
 use super::problem::{Sum, takes_part};
 use super::solve::{self, Stop};
@@ -291,7 +291,7 @@ impl<'a, R: Real, P: MatrixProduct<R>> StructuredMerge<'a, R, P> {
         }
         self.verify(factors)?;
         if let Some((mean, no_evidence)) = self.copied(factors) {
-            out.copy_from_slice(mean);
+            copy(out, mean);
             return Ok(Solved { method: Method::Copied, iterations: 0, residual: 0.0, no_evidence, repaired: 0.0 });
         }
         let mut work = Work::cut(scratch, expected).map_err(|fault| self.fault(fault))?;
@@ -301,12 +301,12 @@ impl<'a, R: Real, P: MatrixProduct<R>> StructuredMerge<'a, R, P> {
                 None => elementwise::merge(factors, self.tensor, work.right, work.solution)?,
                 Some((mean, _)) => elementwise::around(sum, mean, &mut work).map_err(|fault| self.fault(fault))?,
             };
-            out.copy_from_slice(work.solution);
+            copy(out, work.solution);
             return Ok(Solved { method, iterations: 0, residual: 0.0, no_evidence, repaired: 0.0 });
         }
         let system = System { base: self.base, mean: self.average(factors, &mut work)?, stop: self.stop };
         let solved = self.attempts(factors, &system, &mut work)?;
-        out.copy_from_slice(work.solution);
+        copy(out, work.solution);
         Ok(solved)
     }
 
@@ -347,10 +347,10 @@ impl<'a, R: Real, P: MatrixProduct<R>> StructuredMerge<'a, R, P> {
         let average = core::mem::take(&mut work.average);
         match self.mean {
             DampingMean::Own => return Ok(None),
-            DampingMean::Given(mean) => average.copy_from_slice(mean),
+            DampingMean::Given(mean) => copy(average, mean),
             // Of models that are taken out there is no average.
             DampingMean::Average if !factors.iter().any(|factor| factor.weight > R::ZERO) => match self.base {
-                Some((mean, _)) => average.copy_from_slice(mean),
+                Some((mean, _)) => copy(average, mean),
                 None => return Ok(None),
             },
             DampingMean::Average => {

@@ -80,7 +80,7 @@ impl<R: Real> Operator<'_, R> {
                 add_scaled(through, alpha, x);
             }
             // No structure has groups there.
-            Side::Scaled(_) | Side::Groups(_) => through.copy_from_slice(x),
+            Side::Scaled(_) | Side::Groups(_) => copy(through, x),
         }
         match left {
             Side::Matrix(values) => {
@@ -166,6 +166,11 @@ impl<R: Real> Operator<'_, R> {
             }
         }
     }
+}
+
+/// `out ← x`, as far as both go: lengths were compared before.
+pub(super) fn copy<R: Real>(out: &mut [R], x: &[R]) {
+    out.iter_mut().zip(x).for_each(|(out, &x)| *out = x);
 }
 
 /// `out ← out + weight·x`

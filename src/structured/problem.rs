@@ -4,7 +4,7 @@ use super::damping::Damping;
 use super::merge::Method;
 use super::operator::Operator;
 use super::posterior::{Structure, StructuredFactor};
-use super::side::Side;
+use super::side::{Damped, Side};
 use crate::error::LinearFault;
 use crate::linear::MatrixProduct;
 use crate::linear::tools::Tools;
@@ -48,6 +48,19 @@ impl<'f, 'a, R: Real> Sum<'f, 'a, R> {
         let prior = self.prior.map(|structure| (R::ONE, Operator { structure, shape: self.shape, damping: (R::ZERO, R::ZERO) }));
         let taking = self.factors.iter().filter(|factor| takes_part(factor));
         prior.into_iter().chain(taking.map(move |factor| (factor.weight, self.damped(factor.posterior.structure))))
+    }
+
+    /// `Λ* = 2^e·Σ c_k·L_k⊗R_k` with `c_k` and sides of order one at most, and `e`: the terms that are such products.
+    pub(super) fn products(self) -> (impl Iterator<Item = (R, Damped<'a, R>, Damped<'a, R>)> + Clone + use<'f, 'a, R>, i32) {
+        let (rows, columns) = self.shape;
+        let products = self.terms().filter_map(move |(weight, of)| {
+            let (left, right) = of.structure.sides()?;
+            Some((weight, Damped::new(left, of.damping.0, rows), Damped::new(right, of.damping.1, columns)))
+        });
+        let sizes = products.clone().filter(|(weight, ..)| *weight != R::ZERO);
+        let exponent = sizes.map(|(weight, left, right)| weight.abs().split().1 + left.exponent + right.exponent).max().unwrap_or_default();
+        let scale = move |weight: R, more: i32| weight.times_power_of_two(more - exponent);
+        (products.map(move |(weight, left, right)| (scale(weight, left.exponent + right.exponent), left, right)), exponent)
     }
 
     /// `out ← out + weight·Λ*·x`.

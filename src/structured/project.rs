@@ -30,7 +30,7 @@ pub enum StructureMut<'o, R> {
 }
 
 /// Writes `Λ* = Σ λ_m·Λ_m`, damped, in a structure; with a negative weight, whoever takes it in looks whether something is left. Gives the distance `‖Λ* − projection‖/‖Λ*‖` in the Frobenius norm for Kronecker products,
-/// and zero for the others, of which only the diagonal of a structure that has more than one is inexact.
+/// told to about the root of epsilon, and zero for the others, of which only the diagonal of a structure that has more than one is inexact.
 ///
 /// # Errors
 /// [`Error::NoModels`], [`Error::BadWeight`], [`Error::BadDamping`], [`Error::BadNumber`]; [`Error::NotSolved`] (tensor 0) for an output of another size, or a structure that is no such
@@ -104,33 +104,20 @@ fn foreign(model: usize) -> Error {
     Error::NotSolved { tensor: 0, fault: LinearFault::Structure { model } }
 }
 
-/// A side with its damping.
-type Damped<'a, R> = (Side<'a, R>, R);
-
-/// `Λ* = Σ c_k·L_k⊗R_k`.
-fn products<'f, 'a: 'f, R: Real>(sum: Sum<'f, 'a, R>) -> impl Iterator<Item = (R, Damped<'a, R>, Damped<'a, R>)> + Clone + use<'f, 'a, R> {
-    sum.terms().filter_map(|(weight, of)| of.structure.sides().map(|(left, right)| (weight, (left, of.damping.0), (right, of.damping.1))))
-}
-
 /// Alternates between the best left factor for a right one, and the other way round.
 fn nearest<R: Real>(sum: Sum<'_, '_, R>, g: &mut [R], a: &mut [R]) -> f64 {
     const MOST: usize = 200;
-    let (rows, columns) = sum.shape;
+    let ((rows, columns), (products, exponent)) = (sum.shape, sum.products());
     a.fill(R::ZERO);
-    for (weight, left, right) in products(sum) {
-        right.0.add_to(columns, weight * (left.0.mean_diagonal(rows) + left.1), right.1, a);
-    }
+    products.clone().for_each(|(weight, left, right)| right.add_to(columns, weight * left.size(rows), a));
     let mut before = 0.0;
     for _ in 0..MOST {
         let of_a = squares(a);
+        g.fill(R::ZERO);
         if of_a == 0.0 {
-            g.fill(R::ZERO);
             return 0.0;
         }
-        g.fill(R::ZERO);
-        for (weight, left, right) in products(sum) {
-            left.0.add_to(rows, weight * R::from_f64(inner(right, columns, a) / of_a), left.1, g);
-        }
+        products.clone().for_each(|(weight, left, right)| left.add_to(rows, weight * R::from_f64(right.inner(columns, a) / of_a), g));
         let of_g = squares(g);
         // What the projection holds of the sum grows from step to step.
         let holds = of_a * of_g;
@@ -139,49 +126,21 @@ fn nearest<R: Real>(sum: Sum<'_, '_, R>, g: &mut [R], a: &mut [R]) -> f64 {
         }
         before = holds;
         a.fill(R::ZERO);
-        for (weight, left, right) in products(sum) {
-            right.0.add_to(columns, weight * R::from_f64(inner(left, rows, g) / of_g), right.1, a);
+        products.clone().for_each(|(weight, left, right)| right.add_to(columns, weight * R::from_f64(left.inner(rows, g) / of_g), a));
+    }
+    let (mut whole, mut cross) = (0.0, 0.0);
+    for (weight, left, right) in products.clone() {
+        cross += weight.as_f64() * left.inner(rows, g) * right.inner(columns, a);
+        for (other, second_left, second_right) in products.clone() {
+            whole += weight.as_f64() * other.as_f64() * left.between(&second_left, rows) * right.between(&second_right, columns);
         }
     }
-    let mut whole = 0.0;
-    for (weight, left, right) in products(sum) {
-        for (other, second_left, second_right) in products(sum) {
-            whole += weight.as_f64() * other.as_f64() * between(left, second_left, rows) * between(right, second_right, columns);
-        }
-    }
-    let of_a = squares(a);
-    let mut cross = 0.0;
-    for (weight, left, right) in products(sum) {
-        cross += weight.as_f64() * inner(left, rows, g) * inner(right, columns, a);
-    }
-    let error = whole - 2.0 * cross + of_a * squares(g);
+    let error = whole - 2.0 * cross + squares(a) * squares(g);
+    g.iter_mut().for_each(|value| *value = value.times_power_of_two(exponent / 2));
+    a.iter_mut().for_each(|value| *value = value.times_power_of_two(exponent - exponent / 2));
     if whole > 0.0 { libm::sqrt(error.max(0.0) / whole) } else { 0.0 }
 }
 
 fn squares<R: Real>(values: &[R]) -> f64 {
     values.iter().map(|value| value.as_f64() * value.as_f64()).sum()
-}
-
-/// `⟨side + damping, M⟩`
-fn inner<R: Real>((side, damping): Damped<'_, R>, n: usize, matrix: &[R]) -> f64 {
-    let diagonal = |index: usize| matrix.get(index * n + index).map_or(0.0, |value| value.as_f64());
-    let own: f64 = match side {
-        Side::Matrix(values) => values.iter().zip(matrix).map(|(a, b)| a.as_f64() * b.as_f64()).sum(),
-        _ => (0..n).map(|index| side.diagonal(index, n).as_f64() * diagonal(index)).sum(),
-    };
-    own + damping.as_f64() * (0..n).map(diagonal).sum::<f64>()
-}
-
-/// `⟨side + damping, other + damping⟩`
-fn between<R: Real>(one: Damped<'_, R>, two: Damped<'_, R>, n: usize) -> f64 {
-    let diagonal = |of: &Side<'_, R>, index| of.diagonal(index, n).as_f64();
-    let ((side, damping), (other, other_damping)) = ((one.0, one.1.as_f64()), (two.0, two.1.as_f64()));
-    let own: f64 = match (side, other) {
-        (Side::Matrix(a), Side::Matrix(b)) => a.iter().zip(b).map(|(a, b)| a.as_f64() * b.as_f64()).sum(),
-        _ => (0..n).map(|index| diagonal(&side, index) * diagonal(&other, index)).sum(),
-    };
-    let traces = |of: &Side<'_, R>| (0..n).map(|index| diagonal(of, index)).sum::<f64>();
-    #[allow(clippy::cast_precision_loss, reason = "a count above 2^53 is out of reach")]
-    let count = n as f64;
-    own + damping * traces(&other) + other_damping * traces(&side) + damping * other_damping * count
 }

@@ -60,6 +60,8 @@ impl<R: Real> System<'_, R> {
         for factor in sum.factors.iter().filter(|factor| factor.weight != R::ZERO) {
             self.add(tools, sum, factor, centre, work)?;
         }
+        // Finite models may have a right-hand side that is not.
+        refuse_wild(work.right, sum.shape)?;
         // Shifts of equal models are zero: nothing is solved, and their own bits come back. What is taken out is looked at all the same.
         let right = norm(work.right);
         let mut iterations = 0;
@@ -70,14 +72,13 @@ impl<R: Real> System<'_, R> {
             iterations = solve::solve(tools, sum, work.right, work.solution, self.stop, work.room)?;
             sum.add(tools, -R::ONE, work.solution, work.right, work.room)?;
         }
+        refuse_wild(work.right, sum.shape)?;
         let residual = if right == 0.0 { 0.0 } else { norm(work.right) / right };
         for (solution, &centre) in work.solution.iter_mut().zip(centre) {
             // A zero that is added would turn −0.0 into 0.0.
             *solution = if *solution == R::ZERO { centre } else { centre + *solution };
         }
-        if let Some(index) = work.solution.iter().position(|&value| !is_finite(value)) {
-            return Err(LinearFault::NotFinite { row: index / sum.shape.1.max(1) });
-        }
+        refuse_wild(work.solution, sum.shape)?;
         Ok(Solved { method: sum.method(), iterations, residual, no_evidence: 0, repaired: 0.0 })
     }
 
@@ -123,6 +124,12 @@ impl<R: Real> System<'_, R> {
         let Some((base, structure)) = self.base else { return Ok(()) };
         draw(&Operator { structure, shape: sum.shape, damping: (R::ZERO, R::ZERO) }, mean, base)
     }
+}
+
+/// Refuses what is NaN or infinite.
+fn refuse_wild<R: Real>(values: &[R], (_, columns): (usize, usize)) -> Result<(), LinearFault> {
+    let wild = values.iter().position(|&value| !is_finite(value));
+    wild.map_or(Ok(()), |index| Err(LinearFault::NotFinite { row: index / columns.max(1) }))
 }
 
 /// The Euclidean norm, in `f64`, of numbers brought to order one.

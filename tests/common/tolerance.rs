@@ -235,3 +235,10 @@ pub(crate) const BALANCE: Conditioned = Conditioned {
     share: 256.0,
     reason: "backward stable: a small multiple of the longer side, here 64 rows, in two or four passes; whatever the condition",
 };
+
+/// Logarithms, distances and traces of densities, relative to their size plus one for every parameter.
+pub(crate) const DENSITY: Conditioned = Conditioned {
+    name: "density",
+    share: 4.0,
+    reason: "a pivot errs by eps times the condition of its factor, so its logarithm does, and a trace of one precision by the other's inverse",
+};

@@ -4,27 +4,9 @@ use fisher_merge::{Damping, DampingMean, Error, Real, Solved, Structure, Structu
 
 use crate::twice::{Twice, norm, solve, times};
 
-/// Numbers that a seed stands for (G. Steele, D. Lea & C. Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014).
-pub(crate) struct Random(pub(crate) u64);
+pub(crate) use crate::common::random::Random;
 
 impl Random {
-    fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
-    }
-
-    /// From zero to below one.
-    pub(crate) fn unit(&mut self) -> f64 {
-        (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    /// From minus one to one.
-    pub(crate) fn signed(&mut self) -> f64 {
-        2.0 * self.unit() - 1.0
-    }
-
     /// Below `n`.
     pub(crate) fn below(&mut self, n: usize) -> usize {
         (self.bits() % n as u64) as usize

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod base;
+mod density;
 mod hostile;
 mod kit;
 mod oracle;
+mod precision;
 mod promises;
 mod refused;
 mod solvers;

@@ -6,6 +6,7 @@ use crate::linear::tools::Tools;
 use crate::linear::triangular::{Solve, from_left, left_scratch};
 use crate::linear::{Matrix, MatrixMut, MatrixProduct, cholesky};
 use crate::scalar::Real;
+use crate::structured::operator::copy;
 use crate::structured::problem::Sum;
 
 /// `n²`, and what its factorisation takes.
@@ -26,7 +27,7 @@ pub(super) fn solve<R: Real, P: MatrixProduct<R>>(
     all.fill(R::ZERO);
     sum.terms().for_each(|(weight, operator)| operator.add_dense(weight, all));
     cholesky::factorise(tools, MatrixMut::new(all, n, n)?, room)?;
-    x.copy_from_slice(b);
+    copy(x, b);
     for solve in [Solve::Plain, Solve::Transposed] {
         from_left(tools, solve, Matrix::new(all, n, n)?, MatrixMut::new(x, n, 1)?, room)?;
     }

@@ -10,9 +10,9 @@ use crate::linear::tools::Tools;
 use crate::linear::triangular::{Solve, from_left, from_right, left_scratch, right_scratch};
 use crate::linear::{Matrix, MatrixMut, MatrixProduct, cholesky};
 use crate::scalar::Real;
-use crate::structured::operator::{self, add_scaled};
+use crate::structured::operator::{self, add_scaled, copy};
 use crate::structured::problem::Sum;
-use crate::structured::side::{Side, mean};
+use crate::structured::side::mean;
 
 /// `4·n` for the vectors, what applying the sum takes, and `rows² + columns²` (or `n`) for the preconditioner with its solves.
 pub(super) fn scratch<R: Real>(product: &impl MatrixProduct<R>, sum: Sum<'_, '_, R>) -> usize {
@@ -60,7 +60,7 @@ pub(super) fn solve<R: Real, P: MatrixProduct<R>>(
     residual.iter_mut().zip(b).for_each(|(out, &b)| *out = b / scale);
     let aim = stop.tolerance * dot(residual, residual).sqrt();
     preconditioner.apply(tools, sum.shape, residual, z, room)?;
-    direction.copy_from_slice(z);
+    copy(direction, z);
     let mut product = dot(residual, z);
     let mut iterations = 0;
     while dot(residual, residual).sqrt() > aim && iterations < stop.iterations {
@@ -98,8 +98,7 @@ fn precondition<'r, R: Real, P: MatrixProduct<R>>(
         if let Some(pivot) = diagonal.iter().position(|&value| value <= R::ZERO) {
             return Err(LinearFault::NotPositiveDefinite { pivot });
         }
-        let size = mean(diagonal.iter().copied());
-        to_order_one(diagonal, size);
+        to_order_one(diagonal);
         return Ok((Preconditioner::Diagonal(diagonal), room));
     }
     let (g, room) = lend(room, rows * rows)?;
@@ -107,23 +106,18 @@ fn precondition<'r, R: Real, P: MatrixProduct<R>>(
     g.fill(R::ZERO);
     a.fill(R::ZERO);
     // Terms of a negative weight are left to the iterations.
-    for (weight, operator) in sum.terms().filter(|(weight, _)| *weight > R::ZERO) {
-        let Some((left, right)) = operator.structure.sides() else { continue };
-        let (gamma, alpha) = operator.damping;
-        let (of_left, of_right) = (left.mean_diagonal(rows) + gamma, right.mean_diagonal(columns) + alpha);
-        left.add_to(rows, weight * of_right, gamma, g);
-        right.add_to(columns, weight * of_left, alpha, a);
+    for (weight, left, right) in sum.products().0.filter(|(weight, ..)| *weight > R::ZERO) {
+        left.add_to(rows, weight * right.size(columns), g);
+        right.add_to(columns, weight * left.size(rows), a);
     }
-    let (of_g, of_a) = (Side::Matrix(g).mean_diagonal(rows), Side::Matrix(a).mean_diagonal(columns));
-    to_order_one(g, of_g);
-    to_order_one(a, of_a);
     cholesky::factorise(tools, MatrixMut::new(g, rows, rows)?, room)?;
     cholesky::factorise(tools, MatrixMut::new(a, columns, columns)?, room)?;
     Ok((Preconditioner::Product(g, a), room))
 }
 
-/// Divides by about the size: a factor of the preconditioner changes no iterate, but weights that are in both sides would leave the range.
-fn to_order_one<R: Real>(values: &mut [R], size: R) {
+/// Divides by about the mean: a factor of the preconditioner changes no iterate, but squares of directions would leave the range.
+fn to_order_one<R: Real>(values: &mut [R]) {
+    let size = mean(values.iter().copied());
     if size > R::ZERO && size.is_finite() {
         let exponent = -size.split().1;
         values.iter_mut().for_each(|value| *value = value.times_power_of_two(exponent));
@@ -144,7 +138,7 @@ impl<R: Real> Preconditioner<'_, R> {
                 z.iter_mut().zip(residual).zip(diagonal).for_each(|((z, &residual), &diagonal)| *z = residual / diagonal);
             }
             Self::Product(g, a) => {
-                z.copy_from_slice(residual);
+                copy(z, residual);
                 for solve in [Solve::Plain, Solve::Transposed] {
                     from_left(tools, solve, Matrix::new(g, rows, rows)?, MatrixMut::new(z, rows, columns)?, room)?;
                     from_right(tools, solve, Matrix::new(a, columns, columns)?, MatrixMut::new(z, rows, columns)?, room)?;

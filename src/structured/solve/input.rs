@@ -6,6 +6,7 @@ use crate::linear::tools::Tools;
 use crate::linear::triangular::{Solve, from_right, right_scratch};
 use crate::linear::{Matrix, MatrixMut, MatrixProduct, cholesky};
 use crate::scalar::Real;
+use crate::structured::operator::copy;
 use crate::structured::problem::Sum;
 
 /// `columns²`, and what its factorisation and solves take.
@@ -30,7 +31,7 @@ pub(super) fn solve<R: Real, P: MatrixProduct<R>>(
         }
     }
     cholesky::factorise(tools, MatrixMut::new(s, columns, columns)?, room)?;
-    x.copy_from_slice(b);
+    copy(x, b);
     // X·S = (X·L)·Lᵀ.
     for solve in [Solve::Plain, Solve::Transposed] {
         from_right(tools, solve, Matrix::new(s, columns, columns)?, MatrixMut::new(x, rows, columns)?, room)?;

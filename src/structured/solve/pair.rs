@@ -9,7 +9,7 @@ use crate::linear::tools::Tools;
 use crate::linear::{Matrix, MatrixMut, MatrixProduct, pair};
 use crate::scalar::Real;
 use crate::structured::problem::Sum;
-use crate::structured::side::Side;
+use crate::structured::side::Damped;
 
 /// `rows² + columns² + rows + columns` for the transforms, `2·n` for products, and twice the larger side's square with what its
 /// diagonalisation takes.
@@ -21,9 +21,6 @@ pub(super) fn scratch<R: Real>(product: &impl MatrixProduct<R>, sum: Sum<'_, '_,
     transforms + (2 * rows * columns + products).max(side(rows)).max(side(columns))
 }
 
-/// A side of a product with its damping, and the power of two that brings its mean diagonal to one.
-type Scaled<'a, R> = (Side<'a, R>, R, i32);
-
 pub(super) fn solve<R: Real, P: MatrixProduct<R>>(
     tools: Tools<'_, P>,
     sum: Sum<'_, '_, R>,
@@ -32,10 +29,7 @@ pub(super) fn solve<R: Real, P: MatrixProduct<R>>(
     room: &mut [R],
 ) -> Result<(), LinearFault> {
     let (rows, columns) = sum.shape;
-    let mut terms = sum.terms().filter_map(|(weight, of)| {
-        let (left, right) = of.structure.sides()?;
-        Some((weight, scaled(left, of.damping.0, rows), scaled(right, of.damping.1, columns)))
-    });
+    let (mut terms, exponent) = sum.products();
     let (Some((first, left, right)), Some((second, other_left, other_right))) = (terms.next(), terms.next()) else { return Ok(()) };
     let (p_g, room) = lend(room, rows * rows)?;
     let (p_a, room) = lend(room, columns * columns)?;
@@ -52,35 +46,12 @@ pub(super) fn solve<R: Real, P: MatrixProduct<R>>(
     };
     set(g.transposed(), Matrix::new(b, rows, columns)?, one)?;
     set(Matrix::new(one, rows, columns)?, a, two)?;
-    let weights = common([(first, left.2 + right.2), (second, other_left.2 + other_right.2)]);
-    divide(two, (b_shares, a_shares), weights)?;
+    divide(two, (b_shares, a_shares), ([first, second], exponent))?;
     set(g, Matrix::new(two, rows, columns)?, one)?;
     set(Matrix::new(one, rows, columns)?, a.transposed(), x)
 }
 
-/// `G⊗A` is `cG⊗A/c`: whatever the factors' own sizes, those of both models are made alike, or one would drown in the sum with the other.
-fn scaled<R: Real>(side: Side<'_, R>, damping: R, n: usize) -> Scaled<'_, R> {
-    let size = side.mean_diagonal(n) + damping;
-    let exponent = if size > R::ZERO && size.is_finite() { size.split().1 } else { 0 };
-    (side, damping, exponent.clamp(R::MIN_EXPONENT, -R::MIN_EXPONENT))
-}
-
-/// The weights of both products times their powers of two, over a common one; and that.
-fn common<R: Real>(weights: [(R, i32); 2]) -> ([R; 2], i32) {
-    let split = |(weight, exponent): (R, i32)| match weight.abs() {
-        size if size > R::ZERO => Some((size.split(), weight < R::ZERO, exponent)),
-        _ => None,
-    };
-    let parts = weights.map(split);
-    let exponent = parts.iter().flatten().map(|((_, own), _, exponent)| own + exponent).max().unwrap_or_default();
-    let part = |((size, own), negative, more): ((R, i32), bool, i32)| {
-        let size = size.times_power_of_two(own + more - exponent);
-        if negative { -size } else { size }
-    };
-    (parts.map(|of| of.map_or(R::ZERO, part)), exponent)
-}
-
-/// Divides by `λ₁(1 − b)(1 − a)ᵀ + λ₂·b·aᵀ`.
+/// Divides by `2^e·(c₁(1 − b)(1 − a)ᵀ + c₂·b·aᵀ)`.
 ///
 /// # Errors
 /// A direction in which only rounding errors are left, or less.
@@ -103,16 +74,16 @@ fn divide<R: Real>(values: &mut [R], (b, a): (&[R], &[R]), ([first, second], exp
 /// The transform of one side, and the second product's share in each of its directions.
 fn diagonalise<R: Real, P: MatrixProduct<R>>(
     tools: Tools<'_, P>,
-    sides: [Scaled<'_, R>; 2],
+    sides: [Damped<'_, R>; 2],
     n: usize,
     (transform, shares): (&mut [R], &mut [R]),
     room: &mut [R],
 ) -> Result<(), LinearFault> {
     let (first, room) = lend(room, n * n)?;
     let (second, room) = lend(room, n * n)?;
-    for (out, (side, damping, exponent)) in [&mut *first, &mut *second].into_iter().zip(sides) {
+    for (out, side) in [&mut *first, &mut *second].into_iter().zip(sides) {
         out.fill(R::ZERO);
-        side.add_to(n, R::ONE.times_power_of_two(-exponent), damping, out);
+        side.add_to(n, R::ONE, out);
     }
     let (first, second) = (MatrixMut::new(first, n, n)?, MatrixMut::new(second, n, n)?);
     pair::diagonalise(tools, first, second, shares, MatrixMut::new(transform, n, n)?, room)

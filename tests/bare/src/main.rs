@@ -9,6 +9,7 @@
 mod calls;
 mod fishers;
 mod stores;
+mod structured;
 
 use core::panic::PanicInfo;
 
@@ -27,14 +28,14 @@ fn panic(_: &PanicInfo) -> ! {
 #[cfg(target_os = "linux")]
 #[unsafe(no_mangle)]
 pub extern "C" fn main() -> i32 {
-    i32::from(!(calls::all() && stores::all() && fishers::all()))
+    i32::from(!(calls::all() && stores::all() && fishers::all() && structured::all()))
 }
 
 /// Where a linker without a script starts, and what it keeps is reached from.
 #[cfg(not(target_os = "linux"))]
 #[unsafe(no_mangle)]
 pub extern "C" fn _start() -> ! {
-    core::hint::black_box(calls::all() && stores::all() && fishers::all());
+    core::hint::black_box(calls::all() && stores::all() && fishers::all() && structured::all());
     loop {
         core::hint::spin_loop();
     }
