@@ -35,6 +35,10 @@ pub enum Role {
     PrecisionOut,
     /// A gradient.
     Gradient,
+    /// The factor `A` of a low-rank adapter.
+    AdapterA,
+    /// The factor `B` of a low-rank adapter.
+    AdapterB,
 }
 
 impl fmt::Display for Role {
@@ -47,6 +51,8 @@ impl fmt::Display for Role {
             Self::MeanOut => "merged mean",
             Self::PrecisionOut => "merged precision",
             Self::Gradient => "gradient",
+            Self::AdapterA => "the adapter's A",
+            Self::AdapterB => "the adapter's B",
         })
     }
 }
@@ -130,7 +136,7 @@ pub enum Error {
         tensor: usize,
         /// The model, in the order given (0 for the prior mean).
         model: usize,
-        /// Mean, precision or prior mean.
+        /// Mean, precision or prior mean; of weights into which an adapter is folded, merged mean.
         role: Role,
         /// The element.
         index: usize,
@@ -199,6 +205,11 @@ pub enum Error {
         /// What is bad about it.
         defect: Defect,
     },
+    /// The scale of an adapter, `α/r`, is NaN or infinite. Code 19.
+    BadScale {
+        /// What is bad about it.
+        defect: Defect,
+    },
     /// A call of a Fisher accumulator. Codes 32 to 52.
     Fisher(FisherFault),
     /// A matrix or a product of matrices. Codes 64 to 71.
@@ -258,6 +269,7 @@ impl Error {
             Self::Store { .. } => 16,
             Self::Scratch { .. } => 17,
             Self::BadDamping { .. } => 18,
+            Self::BadScale { .. } => 19,
             Self::Fisher(fault) => fault.code(),
             Self::Linear(fault) | Self::NotSolved { fault, .. } => fault.code(),
         }
@@ -287,6 +299,7 @@ impl fmt::Display for Error {
             }
             Self::BadFloor { defect } => write!(f, "the floor is {defect}, expected zero or more"),
             Self::BadDamping { defect } => write!(f, "the damping is {defect}, expected zero or more"),
+            Self::BadScale { defect } => write!(f, "the adapter's scale is {defect}, expected a finite number"),
             Self::RaggedBytes { dtype, found } => {
                 write!(f, "{found} bytes do not make whole {dtype} numbers of {} bytes", dtype.bytes())
             }

@@ -235,3 +235,13 @@ pub(crate) const BALANCE: Conditioned = Conditioned {
     share: 256.0,
     reason: "backward stable: a small multiple of the longer side, here 64 rows, in two or four passes; whatever the condition",
 };
+
+/// A weight with `s·Σ_k b_k·a_k` of rank r added, before it is stored: `size` is `|w| + |s|·Σ|b_k·a_k|`. A term is rounded as a product and by at most r
+/// additions, then by the scale and by the sum with the weight: r + 3, and one more for their second order. Products, the scaled one among them, may
+/// underflow: half the least positive number for each of them, times the scale where they are summed before it.
+pub(crate) fn fold_bound<R: Real>(rank: usize, scale: &Exact, size: &Exact) -> Exact {
+    let r = i64::try_from(rank).unwrap();
+    let rounded = size * &Exact::scaled(r + 4, -1 - i64::from(layout(R::DTYPE).0));
+    let underflow = &Exact::scaled(r, 0) * &scale.abs();
+    &rounded + &(&(&underflow + &Exact::scaled(1, 0)) * &Exact::scaled(1, tiniest_exponent(R::DTYPE)))
+}
