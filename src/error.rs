@@ -19,6 +19,7 @@ use crate::scalar::Dtype;
 
 /// Which of the slices of a call is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Role {
     /// The means (parameters) of a model.
@@ -59,6 +60,7 @@ impl fmt::Display for Role {
 
 /// What is bad about a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Defect {
     /// Not a number.
@@ -91,6 +93,7 @@ impl fmt::Display for Defect {
 /// assert_eq!(refused.to_string(), "tensor 7, model 1: mean has 1 elements, expected 2");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Error {
     /// There is no model.

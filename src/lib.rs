@@ -136,6 +136,7 @@
 //! | `alloc` | with `std` | `Merge::to_vec`, which owns its output |
 //! | `half` | yes | views of `half::f16` and `half::bf16` slices |
 //! | `bytemuck` | yes | `LeBytes::of` and `LeBytes::aligned` |
+//! | `defmt` | no | `defmt::Format` of errors, of summaries and of what they are made of |
 //!
 //! The minimum supported Rust version is 1.85.
 

@@ -14,6 +14,7 @@
 /// ```
 #[must_use = "the summary says how often a policy had to decide"]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Summary {
     /// Elements merged.
