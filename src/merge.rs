@@ -9,6 +9,8 @@ mod dense;
 mod narrow;
 mod stretch;
 
+use block::Active;
+
 use crate::door::{self, Expected};
 use crate::error::{Error, Role};
 use crate::gaussian::Factor;
@@ -155,7 +157,14 @@ impl<'a, R: Real> Merge<'a, R> {
     {
         if NARROW {
             let mut summary = self.compare(factors, &mean, precision.as_ref())?;
-            narrow::Tensor { rule: self, factors, mean: &mut mean, precision: precision.as_mut(), summary: &mut summary }.run()?;
+            narrow::Tensor {
+                rule: self,
+                active: Active::of(factors),
+                mean: &mut mean,
+                precision: precision.as_mut(),
+                summary: &mut summary,
+            }
+            .run()?;
             return Ok(summary);
         }
         let mut jobs = [Job { factors, mean, precision, summary: Summary::default() }];
@@ -216,7 +225,7 @@ impl<'a, R: Real> Merge<'a, R> {
         }
         if NARROW {
             for Job { factors, mean, precision, summary } in jobs {
-                narrow::Tensor { rule: self, factors, mean, precision: precision.as_mut(), summary }.run()?;
+                narrow::Tensor { rule: self, active: Active::of(factors), mean, precision: precision.as_mut(), summary }.run()?;
             }
             return Ok(());
         }

@@ -5,7 +5,7 @@
 use super::Job;
 use super::block::{Active, part, save_precisions};
 use super::stretch::Place;
-use crate::gaussian::{Buffers, Factor, Views};
+use crate::gaussian::{Buffers, Views};
 use crate::kernel::dispatch::Kernel;
 use crate::kernel::fused::{Part, is_dense, pair_dense, pair_precisions};
 use crate::scalar::encoding::Encoding;
@@ -16,13 +16,12 @@ use crate::view::sealed::Save;
 use crate::view::{BLOCK, Values, ValuesMut};
 
 /// Whether the blocks of a merge into `storage` may be dense: two models, no floor, coefficients in range, and an output that cannot overflow.
-pub(super) fn is_candidate<V, P, R>(factors: &[Factor<V, P, R>], storage: Dtype) -> bool
+pub(super) fn is_candidate<V, P, R>(active: &Active<'_, V, P, R>, storage: Dtype) -> bool
 where
     V: Values<R> + Copy,
     P: Values<R> + Copy,
     R: Real,
 {
-    let active = Active::of(factors);
     active.count == 2
         && (storage == R::DTYPE || active.fits(storage))
         && active.each().all(|(_, factor)| factor.coefficient().reach().regular && factor.floor() == R::ZERO)

@@ -7,7 +7,7 @@ use super::Merge;
 use super::block::{Active, part};
 use super::dense::is_candidate;
 use crate::error::{Defect, Error, Role};
-use crate::gaussian::{Factor, Views};
+use crate::gaussian::Views;
 use crate::kernel::Magnitude;
 use crate::kernel::coefficient::Coefficient;
 use crate::kernel::fused::Part;
@@ -23,7 +23,7 @@ use crate::view::{Values, ValuesMut};
 /// One merge of one tensor.
 pub(super) struct Tensor<'t, 'f, 'r, V, P, R: Real, O, Q> {
     pub(super) rule: &'t Merge<'r, R>,
-    pub(super) factors: &'f [Factor<V, P, R>],
+    pub(super) active: Active<'f, V, P, R>,
     pub(super) mean: &'t mut O,
     pub(super) precision: Option<&'t mut Q>,
     pub(super) summary: &'t mut Summary,
@@ -46,7 +46,7 @@ where
 {
     /// All its elements.
     pub(super) fn run(&mut self) -> Result<(), Error> {
-        let (count, is_dense) = (self.mean.count(), self.precision.is_none() && is_candidate(self.factors, self.mean.dtype()));
+        let (count, is_dense) = (self.mean.count(), self.precision.is_none() && is_candidate(&self.active, self.mean.dtype()));
         let mut at = 0;
         while at < count {
             at += if is_dense { self.dense(at) } else { 0 };
@@ -66,8 +66,7 @@ where
     /// Elements from `at` on up to the first of another kind; gives how many.
     #[inline(always)]
     fn dense(&mut self, at: usize) -> usize {
-        let active = Active::of(self.factors);
-        let mut each = active.each();
+        let mut each = self.active.each();
         let (Some((_, a)), Some((_, b))) = (each.next(), each.next()) else { return 0 };
         let (a_views, b_views) = (Views::of(a), Views::of(b));
         let stored = a_views.patterns(at, usize::MAX).zip(b_views.patterns(at, usize::MAX));
@@ -78,7 +77,7 @@ where
     /// Precision and mean of one element of any kind, if it is one of finite numbers in range and has evidence.
     #[inline(never)]
     fn element(&mut self, index: usize) -> Option<(R, R)> {
-        let active = Active::of(self.factors);
+        let active = &self.active;
         let (mut total, mut mean, mut first, mut irregular) = (R::ZERO, R::ZERO, true, false);
         for (_, factor) in active.each() {
             let ((fisher, other), floor, coefficient) = (factor.element(index), active.floor(factor), factor.coefficient().reach());
@@ -100,7 +99,7 @@ where
     #[inline(always)]
     fn save(&mut self, index: usize, precision: R, mean: R) {
         let storage = self.mean.dtype();
-        if storage != R::DTYPE && !Active::of(self.factors).fits(storage) {
+        if storage != R::DTYPE && !self.active.fits(storage) {
             self.summary.out_of_range += overflows(&[mean], storage);
         }
         self.mean.put(index, mean);
@@ -133,7 +132,7 @@ where
     #[cold]
     #[inline(never)]
     fn judge(&mut self, index: usize) -> Result<(), Refused> {
-        for (model, factor) in Active::of(self.factors).each() {
+        for (model, factor) in self.active.each() {
             let (fisher, mean) = factor.element(index);
             for (role, value) in [(Role::Mean, mean), (Role::Precision, fisher)] {
                 self.look(model, role, value)?;
@@ -157,7 +156,7 @@ where
     /// The recurrence over what each has to say of an element, or over its weight alone.
     #[inline(never)]
     fn scaled(&self, index: usize, votes: bool) -> scaled::Element<R> {
-        let active = Active::of(self.factors);
+        let active = &self.active;
         let each = active.each().map(|(_, factor)| {
             let (fisher, mean) = factor.element(index);
             if votes {
@@ -176,7 +175,7 @@ where
     fn decide(&mut self, index: usize, mean: R) -> Result<R, Refused> {
         match self.rule.no_evidence {
             // A sole model comes back before any policy.
-            _ if Active::of(self.factors).count == 1 => Ok(mean),
+            _ if self.active.count == 1 => Ok(mean),
             NoEvidence::KeepTarget => Ok(mean),
             NoEvidence::WeightedMean => Ok(self.scaled(index, true).mean),
             NoEvidence::PriorMean(prior) => {
