@@ -7,7 +7,7 @@
 //! mean, is that of the unscaled form.
 
 use super::coefficient::{Coefficient, saturate};
-use super::step::absorb;
+use super::step::{absorb, is_finite};
 use crate::error::{Defect, Role};
 use crate::scalar::Real;
 
@@ -58,10 +58,11 @@ fn product<R: Real>(evidence: &Evidence<R>) -> Option<(R, i32)> {
 #[inline]
 pub(crate) fn merge<R: Real>(models: impl Iterator<Item = Evidence<R>> + Clone, target: R) -> Element<R> {
     let (mut largest, mut precision, mut mean) = (i32::MIN, R::ZERO, target);
+    let mut absorbing = false;
     // One loop for both passes: half of its code where memory for programs is scarce.
-    for absorbing in [false, true] {
+    loop {
         for evidence in models.clone() {
-            if defect(evidence.fisher, Role::Precision).is_some() {
+            if !(is_finite(evidence.fisher) && evidence.fisher >= R::ZERO) {
                 return Element { mean: R::nan(), precision: R::nan(), out_of_range: false };
             }
             let Some((significand, exponent)) = product(&evidence) else { continue };
@@ -72,6 +73,10 @@ pub(crate) fn merge<R: Real>(models: impl Iterator<Item = Evidence<R>> + Clone, 
                 largest = largest.max(exponent);
             }
         }
+        if absorbing {
+            break;
+        }
+        absorbing = true;
     }
     if precision == R::ZERO {
         return Element { mean, precision, out_of_range: false };
