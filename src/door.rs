@@ -1,6 +1,6 @@
 //! What is compared before the first number is written: models, weights, lengths, storage types; and the validating pass over the numbers.
 
-use crate::error::{Defect, Error, Role};
+use crate::error::{Error, Role};
 use crate::gaussian::{Buffers, Factor, Precision, Views};
 use crate::kernel::Shell;
 use crate::kernel::dispatch::Kernel;
@@ -96,11 +96,7 @@ pub(crate) fn judge<R: Real>(
     match policy {
         BadNumbers::Refuse => Err(Error::BadNumber { tensor, model, role, index, defect }),
         BadNumbers::Propagate => {
-            match defect {
-                Defect::Nan => summary.nan += 1,
-                Defect::Infinite => summary.infinite += 1,
-                Defect::Negative => summary.negative += 1,
-            }
+            summary.count(defect);
             Ok(())
         }
     }

@@ -19,6 +19,7 @@ use crate::scalar::Dtype;
 
 /// Which of the slices of a call is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Role {
     /// The means (parameters) of a model.
@@ -35,6 +36,10 @@ pub enum Role {
     PrecisionOut,
     /// A gradient.
     Gradient,
+    /// The factor `A` of a low-rank adapter.
+    AdapterA,
+    /// The factor `B` of a low-rank adapter.
+    AdapterB,
 }
 
 impl fmt::Display for Role {
@@ -47,12 +52,15 @@ impl fmt::Display for Role {
             Self::MeanOut => "merged mean",
             Self::PrecisionOut => "merged precision",
             Self::Gradient => "gradient",
+            Self::AdapterA => "the adapter's A",
+            Self::AdapterB => "the adapter's B",
         })
     }
 }
 
 /// What is bad about a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Defect {
     /// Not a number.
@@ -85,6 +93,7 @@ impl fmt::Display for Defect {
 /// assert_eq!(refused.to_string(), "tensor 7, model 1: mean has 1 elements, expected 2");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Error {
     /// There is no model.
@@ -130,7 +139,7 @@ pub enum Error {
         tensor: usize,
         /// The model, in the order given (0 for the prior mean).
         model: usize,
-        /// Mean, precision or prior mean.
+        /// Mean, precision or prior mean; of weights into which an adapter is folded, merged mean.
         role: Role,
         /// The element.
         index: usize,
@@ -199,6 +208,11 @@ pub enum Error {
         /// What is bad about it.
         defect: Defect,
     },
+    /// The scale of an adapter, `α/r`, is NaN or infinite. Code 19.
+    BadScale {
+        /// What is bad about it.
+        defect: Defect,
+    },
     /// A call of a Fisher accumulator. Codes 32 to 52.
     Fisher(FisherFault),
     /// A matrix or a product of matrices. Codes 64 to 71.
@@ -258,6 +272,7 @@ impl Error {
             Self::Store { .. } => 16,
             Self::Scratch { .. } => 17,
             Self::BadDamping { .. } => 18,
+            Self::BadScale { .. } => 19,
             Self::Fisher(fault) => fault.code(),
             Self::Linear(fault) | Self::NotSolved { fault, .. } => fault.code(),
         }
@@ -287,6 +302,7 @@ impl fmt::Display for Error {
             }
             Self::BadFloor { defect } => write!(f, "the floor is {defect}, expected zero or more"),
             Self::BadDamping { defect } => write!(f, "the damping is {defect}, expected zero or more"),
+            Self::BadScale { defect } => write!(f, "the adapter's scale is {defect}, expected a finite number"),
             Self::RaggedBytes { dtype, found } => {
                 write!(f, "{found} bytes do not make whole {dtype} numbers of {} bytes", dtype.bytes())
             }

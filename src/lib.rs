@@ -58,13 +58,14 @@
 //! | `merge` | the fused merge ([`Merge`], [`Job`]) | options, the order of things in a block |
 //! | `product` | the running product and its algebra ([`RunningProduct`]) | removal, combination, priors |
 //! | `store` | what a whole model must answer ([`ParameterSource`], [`ParameterTarget`]) | the interface to frameworks and files |
+//! | [`adapters`] | low-rank adapters folded into weights ([`LowRankAdapter`](adapters::LowRankAdapter)) | what merging LoRA means |
 //! | `stores` | ready-made ones: slices and bytes ([`Tensors`]), strided views ([`Strided`]) | **a new store** of this crate's |
 //! | `structured` | posteriors with more than a diagonal ([`StructuredPosterior`], [`Structure`]), their merge ([`StructuredMerge`]), densities and samples ([`Density`]) | **a new structure**: a variant of [`Structure`], its product in `operator.rs`; **a new solver**: a file in `solve` |
 //! | `driver` | the loop over whole models ([`StoreMerge`], [`Model`]): comparing, tiles, progress, resuming | a new kind of precision of a [`Model`] |
 //! | [`reference`](mod@reference) | the formulas as the papers write them, one coordinate at a time | reading and checking |
 //!
 //! Each room imports only from rooms above it in this order: `scalar`, `error`, `policy`, `summary`, `view`, `kernel`, `linear`, `fisher`, `gaussian`,
-//! `conditioning`, `door`, `merge`, `product`, `store`, `stores`, `structured`, `driver`; `reference` imports none.
+//! `conditioning`, `door`, `merge`, `product`, `store`, `adapters`, `stores`, `structured`, `driver`; `reference` imports none.
 //!
 //! # Where Fishers come from
 //!
@@ -135,6 +136,7 @@
 //! | `alloc` | with `std` | `Merge::to_vec`, which owns its output |
 //! | `half` | yes | views of `half::f16` and `half::bf16` slices |
 //! | `bytemuck` | yes | `LeBytes::of` and `LeBytes::aligned` |
+//! | `defmt` | no | `defmt::Format` of errors, of summaries and of what they are made of |
 //!
 //! The minimum supported Rust version is 1.85.
 
@@ -143,6 +145,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod adapters;
 mod conditioning;
 mod door;
 mod driver;

@@ -9,6 +9,8 @@ mod dense;
 mod narrow;
 mod stretch;
 
+use block::Active;
+
 use crate::door::{self, Expected};
 use crate::error::{Error, Role};
 use crate::gaussian::Factor;
@@ -127,10 +129,7 @@ impl<'a, R: Real> Merge<'a, R> {
         P: Values<R> + Copy,
         O: ValuesMut<R>,
     {
-        let mut jobs = [Job::new(factors, mean)];
-        self.run_all(&mut jobs)?;
-        let [job] = jobs;
-        Ok(job.summary)
+        self.one(factors, mean, None::<O>)
     }
 
     /// Merges into `mean`, and writes the precision `Λ* = Σ λ_m Λ_m` that was used into `precision`, so that the outcome is a posterior
@@ -145,7 +144,30 @@ impl<'a, R: Real> Merge<'a, R> {
         O: ValuesMut<R>,
         Q: ValuesMut<R>,
     {
-        let mut jobs = [Job::with_precision(factors, mean, precision)];
+        self.one(factors, mean, Some(precision))
+    }
+
+    #[inline(always)]
+    fn one<V, P, O, Q>(&self, factors: &[Factor<V, P, R>], mut mean: O, mut precision: Option<Q>) -> Result<Summary, Error>
+    where
+        V: Values<R> + Copy,
+        P: Values<R> + Copy,
+        O: ValuesMut<R>,
+        Q: ValuesMut<R>,
+    {
+        if NARROW {
+            let mut summary = self.compare(factors, &mean, precision.as_ref())?;
+            narrow::Tensor {
+                rule: self,
+                active: Active::of(factors),
+                mean: &mut mean,
+                precision: precision.as_mut(),
+                summary: &mut summary,
+            }
+            .run()?;
+            return Ok(summary);
+        }
+        let mut jobs = [Job { factors, mean, precision, summary: Summary::default() }];
         self.run_all(&mut jobs)?;
         let [job] = jobs;
         Ok(job.summary)
@@ -199,15 +221,13 @@ impl<'a, R: Real> Merge<'a, R> {
         Q: ValuesMut<R>,
     {
         for job in &mut *jobs {
-            self.compare(job)?;
-            job.summary = Summary {
-                elements: job.mean.count() as u64,
-                normalized: job.factors.iter().any(|factor| factor.is_active() && factor.is_normalized()),
-                ..Summary::default()
-            };
+            job.summary = self.compare(job.factors, &job.mean, job.precision.as_ref())?;
         }
         if NARROW {
-            return narrow::run(self, jobs);
+            for Job { factors, mean, precision, summary } in jobs {
+                narrow::Tensor { rule: self, active: Active::of(factors), mean, precision: precision.as_mut(), summary }.run()?;
+            }
+            return Ok(());
         }
         stretch::run(self, jobs, self.shell.unwrap_or_else(Shell::detect))
     }
@@ -237,21 +257,25 @@ impl<'a, R: Real> Merge<'a, R> {
         (self.no_evidence, self.bad_numbers)
     }
 
-    fn compare<V, P, O, Q>(&self, job: &Job<'_, V, P, R, O, Q>) -> Result<(), Error>
+    /// Compares all slices of a merge, and starts its counts.
+    #[inline(always)]
+    fn compare<V, P, O, Q>(&self, factors: &[Factor<V, P, R>], mean: &O, precision: Option<&Q>) -> Result<Summary, Error>
     where
         V: Values<R> + Copy,
         P: Values<R> + Copy,
         O: ValuesMut<R>,
         Q: ValuesMut<R>,
     {
-        let expected = Expected { tensor: self.tensor, count: job.mean.count(), arithmetic: R::DTYPE };
-        expected.storage(0, Role::MeanOut, job.mean.dtype())?;
-        if let Some(precision) = &job.precision {
+        let expected = Expected { tensor: self.tensor, count: mean.count(), arithmetic: R::DTYPE };
+        expected.storage(0, Role::MeanOut, mean.dtype())?;
+        if let Some(precision) = precision {
             expected.view(0, Role::PrecisionOut, precision)?;
         }
         if let NoEvidence::PriorMean(prior) = self.no_evidence {
             expected.length(0, Role::PriorMean, prior.len())?;
         }
-        expected.factors(job.factors)
+        expected.factors(factors)?;
+        let normalized = factors.iter().any(|factor| factor.is_active() && factor.is_normalized());
+        Ok(Summary { elements: mean.count() as u64, normalized, ..Summary::default() })
     }
 }

@@ -1,5 +1,7 @@
 //! What a merge counted on its way.
 
+use crate::error::Defect;
+
 /// Counts of one merge, or of several added up. All are numbers of elements unless said otherwise; an empty tensor counts nothing.
 ///
 /// ```
@@ -14,6 +16,7 @@
 /// ```
 #[must_use = "the summary says how often a policy had to decide"]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Summary {
     /// Elements merged.
@@ -37,6 +40,15 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// Counts a bad number.
+    pub(crate) fn count(&mut self, defect: Defect) {
+        match defect {
+            Defect::Nan => self.nan += 1,
+            Defect::Infinite => self.infinite += 1,
+            Defect::Negative => self.negative += 1,
+        }
+    }
+
     /// Adds the counts of another tensor.
     pub fn add(&mut self, other: &Self) {
         self.elements += other.elements;

@@ -7,6 +7,7 @@ use core::cell::Cell;
 use core::ops::ControlFlow;
 use std::alloc::System;
 
+use fisher_merge::adapters::LowRankAdapter;
 use fisher_merge::{
     BadNumbers, Bf16Bits, CombineFisher, CompactFisher, Conditioning, Damping, DampingMean, DenseFisher, Density, DiagonalFisher, Dtype,
     Estimator, F16Bits, FisherAccumulator, FisherHeader, FisherSpec, FisherSpread, FisherStatistics, Floor, FloorScope, Gradient, Job,
@@ -315,6 +316,25 @@ fn promise_10_no_heap_for_structured_posteriors() {
         assert!(StructuredMerge::new().run(&[], &mut out, &mut scratch).is_err());
     });
     assert_eq!(counted, 0);
+}
+
+/// Weights of every kind, in parts that end within rows.
+#[test]
+fn promise_10_no_heap_for_adapters() {
+    let (shape, rank) = ((2, COUNT / 2), 4);
+    let (w, b, a) = ([0x3c00_u16; COUNT], [0.5_f32; 8], [0x3f80_u16; 4 * (COUNT / 2)]);
+    let (mut out, mut halves) = ([0.0_f32; COUNT], [0_u16; COUNT]);
+    let asked = allocations(|| {
+        for shell in Shell::available() {
+            let adapter = LowRankAdapter::new(shape, rank, (&b[..], Bf16Bits(&a[..])), 2.0_f32).unwrap().shell(shell);
+            for (from, to) in [(0, 301), (301, COUNT)] {
+                let _ = adapter.fold(from, F16Bits(&w[from..to]), &mut out[from..to]).unwrap();
+            }
+            let _ = adapter.fold(0, F16Bits(&w[..]), F16Bits(&mut halves[..])).unwrap();
+            assert!(adapter.fold(1, F16Bits(&w[..]), &mut out[..]).is_err());
+        }
+    });
+    assert_eq!((asked, out, halves), (0, [2.0; COUNT], [0x4000; COUNT]));
 }
 
 /// Refusals carry numbers, not text.

@@ -70,6 +70,7 @@ pub struct StoreMerge<'a, R: Real> {
 
 /// How far a merge has come: everything before is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Cursor {
     /// The tensor, by its number in the target.
     pub tensor: usize,
@@ -79,6 +80,7 @@ pub struct Cursor {
 
 /// What a pass does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Pass {
     /// Reads the Fisher of this model for its floor and norm.
@@ -108,6 +110,7 @@ pub struct Progress<'p> {
 /// What came of a merge.
 #[must_use = "a merge that was stopped is not complete"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Outcome {
     /// The counts of all tensors together.

@@ -6,6 +6,7 @@ use super::Defect;
 
 /// Whose gradients were squared: what an estimate is of. It travels with every Fisher, and estimates of different kinds do not combine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Estimator {
     /// `E_{y∼p(y|x)}` as a sum over all labels, weighted by their probabilities: no sampling error for the given examples.
@@ -44,6 +45,7 @@ impl fmt::Display for Estimator {
 
 /// What of a Fisher is estimated, and held. Estimates of different structures do not combine. Its number is that of the headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum FisherStructure {
     /// Its diagonal.
@@ -71,6 +73,7 @@ impl fmt::Display for FisherStructure {
 
 /// Why a call of a Fisher accumulator was refused.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum FisherFault {
     /// Another estimator, or another number of draws or examples of a batch. Code 32.

@@ -4,6 +4,7 @@ use core::fmt;
 
 /// Why dense linear algebra was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum LinearFault {
     /// A slice is too short for its matrix, rows are longer than their stride, or the shapes of a product do not go together. Code 64.

@@ -6,6 +6,7 @@ use super::Role;
 
 /// What a store holds that does not go with the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Fault {
     /// The target's tensor is not there.
@@ -37,6 +38,7 @@ impl fmt::Display for Fault {
 
 /// One disagreement between a store and the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Mismatch {
     /// The tensor: its number in the target, and for [`Fault::Extra`] and [`Fault::Duplicate`] in the store itself.
     pub tensor: usize,

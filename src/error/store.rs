@@ -4,6 +4,7 @@ use core::fmt;
 
 /// Why a store did not do what it was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum StoreErrorKind {
     /// There is no such tensor or no such range.
@@ -18,6 +19,7 @@ pub enum StoreErrorKind {
 
 /// Why a store did not do what it was asked for, with a number of the store's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct StoreError {
     /// What kind of failure.
     pub kind: StoreErrorKind,

@@ -104,6 +104,7 @@ pub struct CompactFisher<'a> {
 /// What encoding a Fisher counted.
 #[must_use = "the count says how many entries lie outside the code's range"]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct CompactCount {
     /// Entries.

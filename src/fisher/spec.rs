@@ -168,6 +168,7 @@ pub(super) const fn triangle(side: usize) -> usize {
 
 /// What a Fisher is an estimate of, and from how much.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct FisherRecord {
     /// What of it, and in which convention.

@@ -55,7 +55,15 @@ pub(crate) struct Coefficient<R: Real> {
     /// Between 1 and 2, or zero for a weight of zero.
     pub(crate) mantissa: R,
     pub(crate) exponent: i32,
-    /// The same in the arithmetic type, saturated at its least positive and its largest number.
+    /// Held where memory is plenty; on the way of `merge/narrow.rs` reckoned where it is used, which halves a factor.
+    #[cfg(all(target_pointer_width = "64", not(fisher_merge_narrow)))]
+    reach: Reach<R>,
+}
+
+/// A coefficient in the arithmetic type.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Reach<R> {
+    /// The number, saturated at the arithmetic's least positive and its largest one.
     pub(crate) value: R,
     /// Whether `value` is a normal number or zero, and so holds all digits.
     pub(crate) regular: bool,
@@ -67,19 +75,60 @@ pub(crate) struct Coefficient<R: Real> {
 
 impl<R: Real> Coefficient<R> {
     /// For a weight that is finite and not negative (any other counts as zero; the door refuses it).
+    #[inline]
     pub(crate) fn new(weight: R, norm: Magnitude) -> Self {
-        let zero = Self { mantissa: R::ZERO, exponent: 0, value: R::ZERO, regular: true, least: R::ONE, greatest: R::ONE };
-        if !(weight > R::ZERO && weight.is_finite()) {
-            return zero;
+        let (mantissa, exponent) = parts(weight, norm);
+        Self {
+            mantissa,
+            exponent,
+            #[cfg(all(target_pointer_width = "64", not(fisher_merge_narrow)))]
+            reach: Reach::of(mantissa, exponent),
         }
-        let (mantissa, exponent) = if norm.is_one() { weight.split() } else { quotient(weight, norm) };
-        let value = saturate(mantissa.times_power_of_two(exponent));
-        let regular = value >= R::MIN_NORMAL && value < R::MAX;
+    }
+
+    #[cfg(all(target_pointer_width = "64", not(fisher_merge_narrow)))]
+    #[inline(always)]
+    pub(crate) fn reach(&self) -> Reach<R> {
+        self.reach
+    }
+
+    #[cfg(not(all(target_pointer_width = "64", not(fisher_merge_narrow))))]
+    #[inline(always)]
+    pub(crate) fn reach(&self) -> Reach<R> {
+        Reach::of(self.mantissa, self.exponent)
+    }
+}
+
+impl<R: Real> Reach<R> {
+    #[inline(always)]
+    fn of(mantissa: R, exponent: i32) -> Self {
+        if mantissa == R::ZERO {
+            return Self { value: R::ZERO, regular: true, least: R::ONE, greatest: R::ONE };
+        }
+        let inside = exponent >= R::MIN_EXPONENT && exponent < -R::MIN_EXPONENT;
+        let value = if inside { mantissa * R::two_to(exponent) } else { saturate_product(mantissa, exponent) };
+        let regular = inside || value >= R::MIN_NORMAL && value < R::MAX;
         // What the exponents say, without a division that could leave the range.
         let least = R::ONE.times_power_of_two(1 - exponent + R::MIN_EXPONENT);
         let greatest = R::ONE.times_power_of_two(R::TOP_EXPONENT - 3 - exponent);
-        Self { mantissa, exponent, value, regular, least, greatest }
+        Self { value, regular, least, greatest }
     }
+}
+
+/// `m · 2^e` back in the range.
+#[cold]
+#[inline(never)]
+fn saturate_product<R: Real>(mantissa: R, exponent: i32) -> R {
+    saturate(mantissa.times_power_of_two(exponent))
+}
+
+/// `λ/norm` as a number from 1 to below 2 and an exponent, or zero.
+#[inline(never)]
+fn parts<R: Real>(weight: R, norm: Magnitude) -> (R, i32) {
+    if !(weight > R::ZERO && weight.is_finite()) {
+        return (R::ZERO, 0);
+    }
+    if norm.is_one() { weight.split() } else { quotient(weight, norm) }
 }
 
 /// `λ/norm` of a positive weight, rounded once, as a number from 1 to below 2 and an exponent.

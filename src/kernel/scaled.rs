@@ -7,7 +7,7 @@
 //! mean, is that of the unscaled form.
 
 use super::coefficient::{Coefficient, saturate};
-use super::step::absorb;
+use super::step::{absorb, is_finite};
 use crate::error::{Defect, Role};
 use crate::scalar::Real;
 
@@ -57,21 +57,26 @@ fn product<R: Real>(evidence: &Evidence<R>) -> Option<(R, i32)> {
 /// both results NaN.
 #[inline]
 pub(crate) fn merge<R: Real>(models: impl Iterator<Item = Evidence<R>> + Clone, target: R) -> Element<R> {
-    let mut largest = i32::MIN;
-    for evidence in models.clone() {
-        if defect(evidence.fisher, Role::Precision).is_some() {
-            return Element { mean: R::nan(), precision: R::nan(), out_of_range: false };
+    let (mut largest, mut precision, mut mean) = (i32::MIN, R::ZERO, target);
+    let mut absorbing = false;
+    // One loop for both passes: half of its code where memory for programs is scarce.
+    loop {
+        for evidence in models.clone() {
+            if !(is_finite(evidence.fisher) && evidence.fisher >= R::ZERO) {
+                return Element { mean: R::nan(), precision: R::nan(), out_of_range: false };
+            }
+            let Some((significand, exponent)) = product(&evidence) else { continue };
+            if absorbing {
+                let p = saturate(significand.times_power_of_two(exponent - largest + R::TOP_EXPONENT));
+                (precision, mean) = absorb(precision, mean, p, evidence.mean);
+            } else {
+                largest = largest.max(exponent);
+            }
         }
-        if let Some((_, exponent)) = product(&evidence) {
-            largest = largest.max(exponent);
+        if absorbing {
+            break;
         }
-    }
-    let (mut precision, mut mean) = (R::ZERO, target);
-    for evidence in models {
-        if let Some((significand, exponent)) = product(&evidence) {
-            let p = saturate(significand.times_power_of_two(exponent - largest + R::TOP_EXPONENT));
-            (precision, mean) = absorb(precision, mean, p, evidence.mean);
-        }
+        absorbing = true;
     }
     if precision == R::ZERO {
         return Element { mean, precision, out_of_range: false };

@@ -4,14 +4,14 @@
 //! never becomes "no evidence", and no sum becomes infinite.
 #![allow(clippy::indexing_slicing, reason = "every slice is cut to one length first; that no panic is left is proved by a link")]
 
-use super::coefficient::Coefficient;
+use super::coefficient::Reach;
 use super::step::{absorb, between, is_finite, remove, select};
 use crate::scalar::Real;
 
 /// What is absorbed or removed: coefficient, floor, Fisher entries and means of one block.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Block<'a, R: Real> {
-    pub(crate) coefficient: Coefficient<R>,
+    pub(crate) coefficient: Reach<R>,
     pub(crate) floor: R,
     pub(crate) fisher: &'a [R],
     pub(crate) mean: &'a [R],

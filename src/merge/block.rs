@@ -178,7 +178,7 @@ impl<'f, V: Values<R> + Copy, P: Values<R> + Copy, R: Real> Active<'f, V, P, R> 
     #[inline(always)]
     fn fast<I: Isa>(&self, room: &mut Room<R>, at: usize, mean: &mut [R], precision: Option<&mut [R]>) -> Tally {
         let mut tally = if self.count == 2 { self.pair::<I>(room, at, mean, precision) } else { self.many::<I>(room, at, mean, precision) };
-        tally.irregular |= self.each().any(|(_, factor)| !factor.coefficient().regular);
+        tally.irregular |= self.each().any(|(_, factor)| !factor.coefficient().reach().regular);
         tally
     }
 
@@ -319,13 +319,14 @@ pub(super) fn part<'b, V, P, R: Real, E: Encoding, F: Encoding>(
     factor: &Factor<V, P, R>,
     (fisher, mean): (&'b [E::Raw], &'b [F::Raw]),
 ) -> Part<'b, R, E, F> {
-    let c = factor.coefficient();
+    let c = factor.coefficient().reach();
     Part { coefficient: c.value, least: c.least, greatest: c.greatest, floor, fisher, mean }
 }
 
 /// The condition of the fast bodies, for one model of one element.
 #[inline]
 fn is_regular<R: Real>(evidence: &Evidence<R>) -> bool {
-    let p = evidence.coefficient.value * evidence.fisher;
-    evidence.coefficient.regular && is_finite(evidence.mean) && (evidence.fisher == R::ZERO || p >= R::MIN_NORMAL && p <= R::TOP)
+    let reach = evidence.coefficient.reach();
+    let p = reach.value * evidence.fisher;
+    reach.regular && is_finite(evidence.mean) && (evidence.fisher == R::ZERO || p >= R::MIN_NORMAL && p <= R::TOP)
 }

@@ -8,27 +8,23 @@ use super::stretch::Place;
 use crate::gaussian::{Buffers, Views};
 use crate::kernel::dispatch::Kernel;
 use crate::kernel::fused::{Part, is_dense, pair_dense, pair_precisions};
-use crate::scalar::Real;
 use crate::scalar::encoding::Encoding;
 use crate::scalar::isa::Isa;
+use crate::scalar::{Dtype, Real};
 use crate::summary::Summary;
 use crate::view::sealed::Save;
 use crate::view::{BLOCK, Values, ValuesMut};
 
-/// Whether a job's blocks may be dense: two models, no floor, coefficients in range, and an output that cannot overflow.
-pub(super) fn is_candidate<V, P, R, O, Q>(job: &Job<'_, V, P, R, O, Q>) -> bool
+/// Whether the blocks of a merge into `storage` may be dense: two models, no floor, coefficients in range, and an output that cannot overflow.
+pub(super) fn is_candidate<V, P, R>(active: &Active<'_, V, P, R>, storage: Dtype) -> bool
 where
     V: Values<R> + Copy,
     P: Values<R> + Copy,
     R: Real,
-    O: ValuesMut<R>,
-    Q: ValuesMut<R>,
 {
-    let active = Active::of(job.factors);
-    let storage = job.mean.dtype();
     active.count == 2
         && (storage == R::DTYPE || active.fits(storage))
-        && active.each().all(|(_, factor)| factor.coefficient().regular && factor.floor() == R::ZERO)
+        && active.each().all(|(_, factor)| factor.coefficient().reach().regular && factor.floor() == R::ZERO)
 }
 
 /// Dense blocks of all jobs, in one shell; gives where it stopped.

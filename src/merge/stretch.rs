@@ -1,6 +1,6 @@
 //! The way through a merge: stretches of dense blocks, and in between what is not dense.
 
-use super::block::General;
+use super::block::{Active, General};
 use super::dense::{Dense, is_candidate};
 use super::{Job, Merge};
 use crate::error::Error;
@@ -57,7 +57,7 @@ where
     let lead = jobs.first_mut().map_or(0, |job| job.mean.lead());
     let end = jobs.iter().map(|job| job.mean.count()).max().unwrap_or(0);
     let mut place = Place { at: 0, block: 0, job: 0, lead: if lead == 0 { BLOCK } else { lead }, end };
-    let candidates = jobs.iter().all(is_candidate);
+    let candidates = jobs.iter().all(|job| is_candidate(&Active::of(job.factors), job.mean.dtype()));
     while place.at < end {
         if candidates {
             place = shell.run(Dense { jobs, from: place });

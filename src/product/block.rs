@@ -26,7 +26,7 @@ impl<V: Values<R> + Copy, P: Values<R> + Copy, R: Real> Kernel for Absorb<'_, V,
         let (views, mut room) = (Views::of(self.factor), Buffers::new());
         // The fast body works on a copy of the state, which is kept only if the block was of its kind.
         let (mut new_precision, mut new_mean) = ([R::ZERO; BLOCK], [R::ZERO; BLOCK]);
-        let (coefficient, floor) = (self.factor.coefficient(), self.factor.floor());
+        let (coefficient, floor) = (self.factor.coefficient().reach(), self.factor.floor());
         let mut total = Counts::default();
         for (k, (precision, mean)) in self.precision.chunks_mut(BLOCK).zip(self.mean.chunks_mut(BLOCK)).enumerate() {
             let (fisher, other) = room.read::<I, V, P>(&views, k * BLOCK, mean.len());

@@ -11,6 +11,7 @@ use core::fmt;
 /// assert!(!Dtype::F32.holds(Dtype::F64));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Dtype {
     /// IEEE 754 binary64.

@@ -79,6 +79,10 @@ pub trait Real: FloatCore + fmt::Debug + fmt::Display + fmt::LowerExp + Default 
     /// `self · 2^exponent`, rounded once.
     #[must_use]
     fn times_power_of_two(self, exponent: i32) -> Self;
+    /// `2^exponent` for the exponent of a normal number.
+    #[doc(hidden)]
+    #[must_use]
+    fn two_to(exponent: i32) -> Self;
     /// `(m, e)` with `self = m · 2^e` and `1 ≤ m < 2`, for a positive finite number.
     fn split(self) -> (Self, i32);
 
@@ -153,6 +157,11 @@ impl Real for f32 {
     #[inline]
     fn times_power_of_two(self, exponent: i32) -> Self {
         libm::ldexpf(self, exponent)
+    }
+    #[inline(always)]
+    #[allow(clippy::cast_sign_loss, reason = "not below zero for the exponent of a normal number")]
+    fn two_to(exponent: i32) -> Self {
+        Self::from_bits(((exponent + 127) as u32) << 23)
     }
     #[inline]
     fn split(self) -> (Self, i32) {
@@ -253,6 +262,11 @@ impl Real for f64 {
     #[inline]
     fn times_power_of_two(self, exponent: i32) -> Self {
         libm::ldexp(self, exponent)
+    }
+    #[inline(always)]
+    #[allow(clippy::cast_sign_loss, reason = "not below zero for the exponent of a normal number")]
+    fn two_to(exponent: i32) -> Self {
+        Self::from_bits(((exponent + 1023) as u64) << 52)
     }
     #[inline]
     fn split(self) -> (Self, i32) {

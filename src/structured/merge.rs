@@ -26,6 +26,7 @@ pub(super) fn weights<R: Real>(factors: &[StructuredFactor<'_, R>]) -> Result<()
 
 /// How a merge was solved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Method {
     /// One model had all the evidence, or none had any: a mean was copied.
@@ -60,6 +61,7 @@ pub enum Repair {
 /// How a merge went.
 #[must_use = "it says whether the solution is as exact as asked, and what was repaired"]
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Solved {
     /// Which solver.

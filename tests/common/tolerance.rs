@@ -242,3 +242,13 @@ pub(crate) const DENSITY: Conditioned = Conditioned {
     share: 4.0,
     reason: "a pivot errs by eps times the condition of its factor, so its logarithm does, and a trace of one precision by the other's inverse",
 };
+
+/// A weight with `s·Σ_k b_k·a_k` of rank r added, before it is stored: `size` is `|w| + |s|·Σ|b_k·a_k|`. A term is rounded as a product and by at most r
+/// additions, then by the scale and by the sum with the weight: r + 3, and one more for their second order. Products, the scaled one among them, may
+/// underflow: half the least positive number for each of them, times the scale where they are summed before it.
+pub(crate) fn fold_bound<R: Real>(rank: usize, scale: &Exact, size: &Exact) -> Exact {
+    let r = i64::try_from(rank).unwrap();
+    let rounded = size * &Exact::scaled(r + 4, -1 - i64::from(layout(R::DTYPE).0));
+    let underflow = &Exact::scaled(r, 0) * &scale.abs();
+    &rounded + &(&(&underflow + &Exact::scaled(1, 0)) * &Exact::scaled(1, tiniest_exponent(R::DTYPE)))
+}

@@ -2,9 +2,11 @@
 
 use core::hint::black_box;
 
+use fisher_merge::adapters::LowRankAdapter;
 use fisher_merge::{
-    BadNumbers, Bf16Bits, BuiltIn, Conditioning, Dtype, Error, F16Bits, Factor, FisherStatistics, Floor, FloorOn, FloorScope, Job, LeBytes, LinearFault, Matrix, MatrixMut, MatrixProduct, Merge,
-    NoEvidence, Normalize, Posterior, Real, RunningProduct, Values, ValuesMut, from_natural, target, to_natural,
+    BadNumbers, Bf16Bits, BuiltIn, Conditioning, Dtype, Error, F16Bits, Factor, FisherStatistics, Floor, FloorOn, FloorScope, Job, LeBytes,
+    LinearFault, Matrix, MatrixMut, MatrixProduct, Merge, NoEvidence, Normalize, Posterior, Real, RunningProduct, Values, ValuesMut,
+    from_natural, target, to_natural,
 };
 
 /// Numbers in a merge: more than a block of small targets.
@@ -40,6 +42,9 @@ pub fn all() -> bool {
         }
     }
     right &= product::<f32>().is_ok() && product::<f64>().is_ok();
+    let [a, b, w, _] = &halves;
+    right &= fold::<_, f32>([&a[..], &b[..], &w[..]].map(F16Bits), F16Bits(&mut half[..])).is_ok();
+    right &= fold::<_, f64>([&a[..], &b[..], &w[..]].map(Bf16Bits), &mut double[..]).is_ok();
     black_box((&single, &double, &half, &raw));
     right
 }
@@ -53,6 +58,17 @@ fn product<R: Real>() -> Result<(), LinearFault> {
         let c = MatrixMut::strided(&mut out, (black_box(rows), black_box(rows)), 4)?;
         BuiltIn::new().multiply(black_box(R::ONE), a, a.transposed(), black_box(R::ZERO), c, &mut scratch)?;
     }
+    Ok(())
+}
+
+/// An adapter of rank 2 into a part of a layer of three rows.
+#[inline(never)]
+fn fold<V: Values<R> + Copy, R: Real>([a, b, w]: [V; 3], out: impl ValuesMut<R>) -> Result<(), Error> {
+    // Longer than the factors of any layer of these sides: what comes back is the error.
+    let refused = LowRankAdapter::new((black_box(3), black_box(N)), black_box(2), (b, a), black_box(R::ONE)).is_err();
+    let adapter = LowRankAdapter::new((black_box(N / 2), black_box(N / 2)), black_box(2), (b, a), black_box(R::ONE))?;
+    let adapter = adapter.scale(R::from_f64(black_box(0.5)))?.shell(fisher_merge::Shell::detect());
+    let _ = black_box((refused, adapter.fold(black_box(7), w, out)?));
     Ok(())
 }
 

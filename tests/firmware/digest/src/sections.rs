@@ -2,6 +2,7 @@
 
 mod conversions;
 mod fishers;
+mod folds;
 mod headers;
 mod layers;
 mod merges;
@@ -27,7 +28,7 @@ const fn section(name: &'static str, run: fn(Shell) -> Digest) -> Section {
 }
 
 /// All sections. Their order is that of the parts in `tests/firmware/run`.
-pub const SECTIONS: [Section; 24] = [
+pub const SECTIONS: [Section; 27] = [
     section("vectors-f32", vectors::merges_f32),
     section("vectors-f64", vectors::merges_f64),
     section("vectors-convert", vectors::conversions),
@@ -49,6 +50,9 @@ pub const SECTIONS: [Section; 24] = [
     section("fisher-f64", fishers::run::<f64, F64>),
     section("fisher-f16", fishers::run::<f32, F16>),
     section("headers", headers::run),
+    section("fold-f32", folds::run::<f32, F32>),
+    section("fold-f64", folds::run::<f64, F64>),
+    section("fold-bf16", folds::run::<f32, Bf16>),
     section("layers-f32", layers::run::<f32, F32>),
     section("layers-bf16", layers::run::<f32, Bf16>),
     // Its scratch alone is 18 KB, more than the memory of the smallest machines.
