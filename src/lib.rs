@@ -194,3 +194,8 @@ pub use view::{AnySlice, AnySliceMut, Bf16Bits, F16Bits, LeBytes, Stored, Values
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// And those of the page about firmware.
+#[cfg(doctest)]
+#[doc = include_str!("../examples/firmware.md")]
+struct Firmware;

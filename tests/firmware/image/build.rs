@@ -33,7 +33,7 @@ impl Generator {
 
     fn signed(&mut self, low: i32, high: i32) -> f32 {
         let magnitude = self.magnitude(low, high);
-        if self.next() % 2 == 0 { magnitude } else { -magnitude }
+        if self.next() & 1 == 0 { magnitude } else { -magnitude }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use core::hint::black_box;
 
+use fisher_merge::adapters::LowRankAdapter;
 use fisher_merge::*;
 
 use crate::N;
@@ -81,6 +82,9 @@ pub(crate) fn work(state: &mut State, n: usize) -> bool {
     if cfg!(feature = "fisher-f64") {
         right &= estimate(first(&MEAN_A, n), first_mut(&mut state.wide_sums, n + 4), first_mut(&mut state.out, n)).is_ok();
     }
+    if cfg!(feature = "fold-f32") {
+        right &= fold(singles(n), first_mut(&mut state.out, n)).is_ok();
+    }
     right
 }
 
@@ -129,4 +133,12 @@ fn estimate<R: Real>(gradient: &[f32], sums: &mut [R], out: &mut [f32]) -> Resul
     let mut fisher = DiagonalFisher::observed_labels(FisherSpec::new(gradient.len()), sums)?;
     fisher.example(Gradient::new(gradient))?;
     fisher.finish_into(out).map(|_| ())
+}
+
+/// An adapter of rank 4 into a row of weights.
+fn fold([w, f, a, _]: [&[f32]; 4], out: &mut [f32]) -> Result<(), Error> {
+    let inputs = w.len() / 4;
+    let (w, out) = (w.get(..inputs).unwrap_or_default(), out.get_mut(..inputs).unwrap_or_default());
+    let (b, a) = (f.get(..4).unwrap_or_default(), a.get(..4 * inputs).unwrap_or_default());
+    LowRankAdapter::new((1, inputs), 4, (b, a), 8.0_f32)?.fold(0, w, out).map(|_| ())
 }

@@ -13,9 +13,12 @@ mod model;
 mod refusals;
 mod scenes;
 
+/// What it is called, and how it is run.
+type Scene = (&'static str, fn() -> Option<bool>);
+
 /// The scenes, and whether each came out as it must.
 fn run() -> bool {
-    let scenes: [(&str, fn() -> Option<bool>); 4] = [
+    let scenes: [Scene; 4] = [
         ("a merge in place", scenes::fused),
         ("one after the other, valid in between", scenes::running),
         ("a Fisher from gradients", scenes::fisher),
