@@ -87,7 +87,11 @@ impl<E: Sampling, R: Real> DiagonalFisher<'_, E, R> {
             let mut block = [R::ZERO; BLOCK];
             let n = BLOCK.min(found - at);
             for (i, out) in block.iter_mut().enumerate().take(n) {
-                *out = (ledger.total(at + i) / weight).times_power_of_two(ledger.spec.unit.saturating_mul(-2));
+                *out = ledger.total(at + i) / weight;
+                // A call for every number, which small machines feel.
+                if ledger.spec.unit != 0 {
+                    *out = out.times_power_of_two(ledger.spec.unit.saturating_mul(-2));
+                }
             }
             store(&mut out, at, block.get(..n).unwrap_or_default());
             at += n;
