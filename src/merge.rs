@@ -5,11 +5,13 @@
 //! `product` room; both are the recurrence of `kernel::step` and give the same bits where nothing leaves the normal range.
 
 mod block;
+mod careful;
 mod dense;
 mod narrow;
 mod stretch;
 
 use block::Active;
+use careful::Careful;
 
 use crate::door::{self, Expected};
 use crate::error::{Error, Role};
@@ -157,14 +159,8 @@ impl<'a, R: Real> Merge<'a, R> {
     {
         if NARROW {
             let mut summary = self.compare(factors, &mean, precision.as_ref())?;
-            narrow::Tensor {
-                rule: self,
-                active: Active::of(factors),
-                mean: &mut mean,
-                precision: precision.as_mut(),
-                summary: &mut summary,
-            }
-            .run()?;
+            let careful = Careful { rule: self, active: Active::of(factors), summary: &mut summary };
+            narrow::Tensor { careful, mean: &mut mean, precision: precision.as_mut() }.run()?;
             return Ok(summary);
         }
         let mut jobs = [Job { factors, mean, precision, summary: Summary::default() }];
@@ -225,7 +221,8 @@ impl<'a, R: Real> Merge<'a, R> {
         }
         if NARROW {
             for Job { factors, mean, precision, summary } in jobs {
-                narrow::Tensor { rule: self, active: Active::of(factors), mean, precision: precision.as_mut(), summary }.run()?;
+                let careful = Careful { rule: self, active: Active::of(factors), summary };
+                narrow::Tensor { careful, mean, precision: precision.as_mut() }.run()?;
             }
             return Ok(());
         }

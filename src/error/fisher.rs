@@ -31,6 +31,22 @@ pub enum Estimator {
     },
 }
 
+impl Estimator {
+    /// How many observations an example has, where that is fixed.
+    pub(crate) const fn observations(self) -> Option<u32> {
+        match self {
+            Self::MonteCarlo { draws } => Some(draws),
+            Self::Empirical | Self::BatchMean { .. } => Some(1),
+            Self::Exact | Self::SecondMoment { .. } => None,
+        }
+    }
+
+    /// How many examples an observed one stands for.
+    pub(crate) const fn examples(self) -> u32 {
+        if let Self::BatchMean { batch } = self { batch } else { 1 }
+    }
+}
+
 impl fmt::Display for Estimator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

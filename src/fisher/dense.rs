@@ -83,8 +83,8 @@ impl<E: PerExample, R: Real> DenseFisher<'_, E, R> {
 
     fn end(&mut self, weights: &[R], positions: Option<&[u32]>) -> Result<(), Error> {
         let share = Ledger::expected_share(weights, positions)?;
-        self.ledger.refuse_shares::<E>(share)?;
-        self.ledger.end::<E>(weights.iter().map(|weight| weight.as_f64()));
+        self.ledger.refuse_shares(share)?;
+        self.ledger.end(weights.iter().map(|weight| weight.as_f64()));
         Ok(())
     }
 }

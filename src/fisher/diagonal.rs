@@ -60,8 +60,8 @@ impl<E: Sampling, R: Real> DiagonalFisher<'_, E, R> {
 
     /// Ends examples whose weights are these, and whose observations' weights add up to `expected`.
     pub(super) fn end_all(&mut self, weights: impl Iterator<Item = f64>, expected: f64) -> Result<(), Error> {
-        self.ledger.refuse_shares::<E>(expected)?;
-        self.ledger.end::<E>(weights);
+        self.ledger.refuse_shares(expected)?;
+        self.ledger.end(weights);
         Ok(())
     }
 

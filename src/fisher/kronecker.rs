@@ -147,13 +147,13 @@ impl<E: PerExample, R: Real> KroneckerFisher<'_, E, R> {
         let share = Ledger::expected_share(weights, positions)?;
         let inputs_alone = self.ledger.spec.length == 0 && self.ledger.open.observations == 0;
         if !inputs_alone {
-            self.ledger.refuse_shares::<E>(share)?;
+            self.ledger.refuse_shares(share)?;
         }
         let expected = weights.iter().map(|weight| weight.as_f64()).sum();
         if self.ledger.open.inputs != Some(expected) {
             return Err(FisherFault::Inputs { expected, found: self.ledger.open.inputs.unwrap_or_default() }.into());
         }
-        self.ledger.end::<E>(weights.iter().map(|weight| weight.as_f64()));
+        self.ledger.end(weights.iter().map(|weight| weight.as_f64()));
         Ok(())
     }
 }

@@ -2,7 +2,6 @@
 
 use core::marker::PhantomData;
 
-use super::sampling::Sampling;
 use super::spec::{FisherRecord, FisherSpec, TALLIES};
 use crate::error::{Defect, Error, Estimator, FisherFault, Role};
 use crate::kernel::Shell;
@@ -186,24 +185,14 @@ impl<'s, R: Real> Ledger<'s, R> {
     }
 
     /// Whether the observations' weights add up to `expected`, and are as many as they must be.
-    pub(super) fn refuse_shares<E: Sampling>(&self, expected: f64) -> Result<(), Error> {
-        let (found, observations) = (self.open.share, self.open.observations);
-        let close = (expected - found).abs() <= SHARE_TOLERANCE * expected;
-        if !close {
-            return Err(FisherFault::Share { expected, found }.into());
-        }
-        if let Some(expected) = E::counts(self.estimator).0.filter(|&expected| expected != observations) {
-            return Err(FisherFault::Draws { expected, found: observations }.into());
-        }
-        if self.estimator == Estimator::Exact && observations == 1 && !self.open.whole {
-            return Err(FisherFault::SoleLabel.into());
-        }
-        Ok(())
+    pub(super) fn refuse_shares(&self, expected: f64) -> Result<(), Error> {
+        let Open { share, observations, whole, .. } = self.open;
+        refuse_shares(self.estimator, (share, observations), expected, whole)
     }
 
     /// Ends examples whose weights are these.
-    pub(super) fn end<E: Sampling>(&mut self, weights: impl Iterator<Item = f64>) {
-        let (_, examples) = E::counts(self.estimator);
+    pub(super) fn end(&mut self, weights: impl Iterator<Item = f64>) {
+        let examples = self.estimator.examples();
         self.open = Open::default();
         for weight in weights {
             self.count(Tally::Examples, f64::from(examples));
@@ -275,6 +264,22 @@ impl<'s, R: Real> Ledger<'s, R> {
         }
         Ok(())
     }
+}
+
+/// Whether the weights of an example's observations (their sum and their number) are those of an estimate of this kind; `whole` says that one
+/// was of the expectation itself.
+pub(super) fn refuse_shares(estimator: Estimator, (share, found): (f64, u32), expected: f64, whole: bool) -> Result<(), Error> {
+    let close = (expected - share).abs() <= SHARE_TOLERANCE * expected;
+    if !close {
+        return Err(FisherFault::Share { expected, found: share }.into());
+    }
+    if let Some(expected) = estimator.observations().filter(|&expected| expected != found) {
+        return Err(FisherFault::Draws { expected, found }.into());
+    }
+    if estimator == Estimator::Exact && found == 1 && !whole {
+        return Err(FisherFault::SoleLabel.into());
+    }
+    Ok(())
 }
 
 /// `n` numbers of a plane; none where they are not there.

@@ -45,13 +45,10 @@ pub trait Sampling: sealed::Sealed {
     /// Whether an estimator is of this kind.
     #[doc(hidden)]
     fn is(estimator: Estimator) -> bool;
-    /// How many observations an example has, where that is fixed, and how many examples one stands for.
-    #[doc(hidden)]
-    fn counts(estimator: Estimator) -> (Option<u32>, u32);
 }
 
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $name:ident, $example:expr, $pattern:pat => $counts:expr;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident, $example:expr;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
         pub struct $name;
@@ -60,12 +57,6 @@ macro_rules! kinds {
             const EXAMPLE: Estimator = $example;
             fn is(estimator: Estimator) -> bool {
                 core::mem::discriminant(&estimator) == core::mem::discriminant(&$example)
-            }
-            fn counts(estimator: Estimator) -> (Option<u32>, u32) {
-                match estimator {
-                    $pattern => $counts,
-                    _ => (None, 1),
-                }
             }
         }
     )*};
@@ -76,16 +67,16 @@ kinds! {
     /// Of a sequence with several labelled positions it is the sum over positions of the expectation over that position's label, the inputs
     /// being given; each position's gradient is squared by itself, since scores of different positions are uncorrelated. See
     /// [`DiagonalFisher::end_sequences`].
-    ExactLabels, Estimator::Exact, Estimator::Exact => (None, 1);
+    ExactLabels, Estimator::Exact;
     /// Labels drawn from the model. Of a sequence, one draw is a label at every position, whose scores are added before they are squared; the
     /// expectation is that of [`ExactLabels`].
-    SampledLabels, Estimator::MonteCarlo { draws: 1 }, Estimator::MonteCarlo { draws } => (Some(draws), 1);
+    SampledLabels, Estimator::MonteCarlo { draws: 1 };
     /// The labels of the data: the empirical Fisher. Of a sequence, the scores of all positions are added before they are squared, which is
     /// the square of the sequence's gradient and not the sum of squares.
-    ObservedLabels, Estimator::Empirical, Estimator::Empirical => (Some(1), 1);
+    ObservedLabels, Estimator::Empirical;
     /// Squared gradients of batch means, recorded as what they are. They shrink the Fisher by the size of the batch, and hold the square of
     /// the mean gradient besides.
-    BatchMeans, Estimator::BatchMean { batch: 1 }, Estimator::BatchMean { batch } => (Some(1), batch);
+    BatchMeans, Estimator::BatchMean { batch: 1 };
 }
 
 /// The kinds that take gradients of one example.
@@ -186,7 +177,7 @@ impl<R: Real> DiagonalFisher<'_, SampledLabels, R> {
     }
 
     fn draws(estimator: Estimator) -> u32 {
-        SampledLabels::counts(estimator).0.unwrap_or(1)
+        estimator.observations().unwrap_or(1)
     }
 }
 

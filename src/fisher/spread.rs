@@ -1,6 +1,7 @@
 //! How sure a Fisher is: its standard errors, and when there are enough examples.
 
 use super::accumulator::{CombineFisher, FisherAccumulator};
+use super::ledger::refuse_shares;
 use super::spec::FisherRecord;
 use crate::error::{Defect, Error, Estimator, FisherFault, FisherStructure, Role};
 use crate::kernel::scaled::defect;
@@ -220,19 +221,9 @@ impl FisherAccumulator<f64> for FisherSpread<'_> {
     }
 
     fn end(&mut self, weight: f64) -> Result<(), Error> {
-        let (expected, found) = (weight, self.share);
-        if (expected - found).abs() > expected / 128.0 || expected.is_nan() {
-            return Err(FisherFault::Share { expected, found }.into());
-        }
-        let draws = match self.estimator {
-            Estimator::MonteCarlo { draws } => Some(draws),
-            Estimator::Empirical => Some(1),
-            _ => None,
-        };
-        if let Some(expected) = draws.filter(|&draws| draws != self.observations) {
-            return Err(FisherFault::Draws { expected, found: self.observations }.into());
-        }
-        let sampled = draws.map(f64::from).filter(|&draws| draws >= 2.0);
+        // A gradient here may stand for the whole expectation: nothing tells it from a label's.
+        refuse_shares(self.estimator, (self.share, self.observations), weight, true)?;
+        let sampled = self.estimator.observations().map(f64::from).filter(|&draws| draws >= 2.0);
         for index in 0..self.length {
             let take = |state: &mut [f64]| state.get_mut(index).map_or(0.0, core::mem::take);
             let (example, fourth) = (take(self.plane_mut(Plane::Example)), take(self.plane_mut(Plane::ExampleFourth)));

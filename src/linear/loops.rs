@@ -11,7 +11,7 @@ const ROWS: usize = 4;
 
 /// `Σ a_i·b_i`.
 #[inline(always)]
-pub(super) fn dot<R: Real>(a: &[R], b: &[R]) -> R {
+pub(crate) fn dot<R: Real>(a: &[R], b: &[R]) -> R {
     let (mut a, mut b, mut sums) = (a, b, [R::ZERO; LANES]);
     while let (Some((x, rest)), Some((y, other_rest))) = (a.split_first_chunk::<LANES>(), b.split_first_chunk::<LANES>()) {
         accumulate(&mut sums, x, y);
@@ -31,7 +31,7 @@ pub(super) fn subtract_two<R: Real>(y: &mut [R], (a, x): (R, &[R]), (b, z): (R, 
     }
 }
 
-/// `x ← x·2^exponent`, rounded once: by two factors, each of which the arithmetic holds.
+/// `x ← x·2^exponent`, exact but for what becomes subnormal: by two factors, each of which the arithmetic holds.
 #[inline(always)]
 pub(super) fn times_power<R: Real>(x: &mut [R], exponent: i32) {
     let (first, second) = (exponent / 2, exponent - exponent / 2);

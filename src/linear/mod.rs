@@ -6,7 +6,7 @@
 
 pub(crate) mod cholesky;
 pub(crate) mod eigen;
-mod loops;
+pub(crate) mod loops;
 mod matrix;
 mod packed;
 pub(crate) mod pair;

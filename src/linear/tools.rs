@@ -57,7 +57,7 @@ pub(super) fn holds<R>(scratch: &[R], needed: usize) -> Result<(), LinearFault> 
 }
 
 /// Lends the first `needed` numbers of a scratch, and the rest.
-pub(super) fn lend<R>(scratch: &mut [R], needed: usize) -> Result<(&mut [R], &mut [R]), LinearFault> {
+pub(crate) fn lend<R>(scratch: &mut [R], needed: usize) -> Result<(&mut [R], &mut [R]), LinearFault> {
     let found = scratch.len();
     scratch.split_at_mut_checked(needed).ok_or(LinearFault::Scratch { needed, found })
 }

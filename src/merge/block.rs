@@ -1,16 +1,14 @@
 //! Blocks of any kind: converted, merged by the fast bodies, and looked at again where these could not do it.
 
+use super::careful::Careful;
 use super::stretch::Place;
 use super::{Job, Merge};
-use crate::door::judge;
-use crate::error::{Error, Role};
+use crate::error::Error;
 use crate::gaussian::{Buffers, Factor, Views};
-use crate::kernel::Magnitude;
-use crate::kernel::coefficient::Coefficient;
 use crate::kernel::dispatch::Kernel;
 use crate::kernel::fused::{self, Part, Tally, is_dense};
 use crate::kernel::range::{overflows, saturate_precisions};
-use crate::kernel::scaled::{self, Evidence};
+use crate::kernel::scaled::Evidence;
 use crate::kernel::step::is_finite;
 use crate::policy::NoEvidence;
 use crate::scalar::encoding::Encoding;
@@ -150,6 +148,14 @@ pub(super) struct Active<'f, V, P, R: Real> {
     pub(super) count: usize,
 }
 
+impl<V, P, R: Real> Clone for Active<'_, V, P, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<V, P, R: Real> Copy for Active<'_, V, P, R> {}
+
 impl<'f, V: Values<R> + Copy, P: Values<R> + Copy, R: Real> Active<'f, V, P, R> {
     #[inline(always)]
     pub(super) fn of(factors: &'f [Factor<V, P, R>]) -> Self {
@@ -243,34 +249,34 @@ impl<'f, V: Values<R> + Copy, P: Values<R> + Copy, R: Real> Active<'f, V, P, R> 
         })
     }
 
-    /// Goes through a block one element at a time: redoes the irregular ones with scaled precisions, finds bad numbers, and lets the
-    /// policy decide where there is no evidence.
+    /// Goes through a block one element at a time: redoes the irregular ones, and lets the policy decide where there is no evidence.
     #[cold]
     #[inline(never)]
-    pub(super) fn again(
-        &self,
+    fn again(
+        self,
         rule: &Merge<'_, R>,
         at: usize,
         mean: &mut [R],
         mut precision: Option<&mut [R]>,
         summary: &mut Summary,
     ) -> Result<(), Error> {
+        let mut careful = Careful { rule, active: self, summary };
         for (i, out) in mean.iter_mut().enumerate() {
             let index = at + i;
-            if self.evidence(index).any(|evidence| !is_regular(&evidence)) || self.hides_negative(index) {
-                self.judge(rule, index, summary)?;
-                let target = self.evidence(index).next().map_or(R::ZERO, |evidence| evidence.mean);
-                let element = scaled::merge(self.evidence(index), target);
-                *out = element.mean;
-                if let Some(out) = precision.as_mut().and_then(|block| block.get_mut(i)) {
-                    *out = element.precision;
-                    summary.out_of_range += u64::from(element.out_of_range);
-                }
-            }
-            if self.evidence(index).all(|evidence| evidence.fisher == R::ZERO) {
-                summary.no_evidence += 1;
-                self.decide(rule, index, out, summary)?;
-            }
+            let refused = if self.evidence(index).any(|evidence| !is_regular(&evidence)) || self.hides_negative(index) {
+                careful.element(index, precision.is_some()).map(|(element, value)| {
+                    *out = value;
+                    if let Some(out) = precision.as_mut().and_then(|block| block.get_mut(i)) {
+                        *out = element;
+                    }
+                })
+            } else if self.evidence(index).all(|evidence| evidence.fisher == R::ZERO) {
+                // The bodies have kept the target.
+                careful.decide(index, *out).map(|value| *out = value)
+            } else {
+                Ok(())
+            };
+            refused.map_err(|refused| careful.error(refused, index))?;
         }
         Ok(())
     }
@@ -278,38 +284,6 @@ impl<'f, V: Values<R> + Copy, P: Values<R> + Copy, R: Real> Active<'f, V, P, R> 
     /// A floor hides a negative entry from the product; `again` must not.
     fn hides_negative(&self, index: usize) -> bool {
         self.each().any(|(_, factor)| factor.element(index).0 < R::ZERO)
-    }
-
-    fn judge(&self, rule: &Merge<'_, R>, index: usize, summary: &mut Summary) -> Result<(), Error> {
-        for (model, factor) in self.each() {
-            let (fisher, mean) = factor.element(index);
-            judge(rule.bad_numbers, (rule.tensor, model, Role::Mean, index), mean, summary)?;
-            judge(rule.bad_numbers, (rule.tensor, model, Role::Precision, index), fisher, summary)?;
-        }
-        Ok(())
-    }
-
-    fn decide(&self, rule: &Merge<'_, R>, index: usize, mean: &mut R, summary: &mut Summary) -> Result<(), Error> {
-        match rule.no_evidence {
-            // A sole model comes back before any policy; the bodies have kept the target.
-            _ if self.count == 1 => {}
-            NoEvidence::KeepTarget => {}
-            NoEvidence::WeightedMean => {
-                let votes = self.each().map(|(_, factor)| Evidence {
-                    coefficient: Coefficient::new(factor.weight(), Magnitude::ONE),
-                    fisher: R::ONE,
-                    mean: factor.element(index).1,
-                });
-                *mean = scaled::merge(votes, *mean).mean;
-            }
-            NoEvidence::PriorMean(prior) => {
-                let value = prior.get(index).copied().unwrap_or(*mean);
-                judge(rule.bad_numbers, (rule.tensor, 0, Role::PriorMean, index), value, summary)?;
-                *mean = value;
-            }
-            NoEvidence::Error => return Err(Error::NoEvidence { tensor: rule.tensor, index }),
-        }
-        Ok(())
     }
 }
 

@@ -3,11 +3,10 @@
 use super::operator::{self, Operator, copy};
 use super::posterior::{Structure, StructuredPosterior};
 use super::side::Side;
-use super::solve::lend;
 use super::verify::{self, Place};
 use crate::error::{Error, LinearFault};
 use crate::kernel::Shell;
-use crate::linear::tools::Tools;
+use crate::linear::tools::{Tools, lend};
 use crate::linear::triangular::{Solve, from_left, from_right, left_scratch, right_scratch};
 use crate::linear::{BuiltIn, Matrix, MatrixMut, MatrixProduct, cholesky, eigen};
 use crate::scalar::Real;

@@ -3,7 +3,7 @@
 use super::posterior::Structure;
 use super::side::Side;
 use crate::error::LinearFault;
-use crate::linear::tools::Tools;
+use crate::linear::tools::{Tools, lend};
 use crate::linear::{Matrix, MatrixMut, MatrixProduct};
 use crate::scalar::Real;
 
@@ -71,8 +71,7 @@ impl<R: Real> Operator<'_, R> {
     ) -> Result<(), LinearFault> {
         let Some((left, right)) = self.structure.sides() else { return Ok(()) };
         let ((rows, columns), (gamma, alpha)) = (self.shape, self.damping);
-        let found = room.len();
-        let Some((through, room)) = room.split_at_mut_checked(x.len()) else { return Err(LinearFault::Scratch { needed: x.len(), found }) };
+        let (through, room) = lend(room, x.len())?;
         match right {
             Side::Matrix(values) => {
                 let (x_matrix, a) = (Matrix::new(x, rows, columns)?, Matrix::new(values, columns, columns)?);

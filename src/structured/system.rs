@@ -8,7 +8,7 @@ use super::solve::{self, Stop};
 use crate::error::LinearFault;
 use crate::kernel::step::is_finite;
 use crate::linear::MatrixProduct;
-use crate::linear::tools::Tools;
+use crate::linear::tools::{Tools, lend};
 use crate::scalar::Real;
 
 /// The caller's scratch, cut: four matrices of parameters, and what is left.
@@ -22,10 +22,10 @@ pub(super) struct Work<'w, R> {
 
 impl<'w, R> Work<'w, R> {
     pub(super) fn cut(scratch: &'w mut [R], n: usize) -> Result<Self, LinearFault> {
-        let (right, room) = solve::lend(scratch, n)?;
-        let (solution, room) = solve::lend(room, n)?;
-        let (difference, room) = solve::lend(room, n)?;
-        let (average, room) = solve::lend(room, n)?;
+        let (right, room) = lend(scratch, n)?;
+        let (solution, room) = lend(room, n)?;
+        let (difference, room) = lend(room, n)?;
+        let (average, room) = lend(room, n)?;
         Ok(Self { right, solution, difference, average, room })
     }
 }

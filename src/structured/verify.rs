@@ -60,10 +60,11 @@ fn matrix<R: Real>(place: Place, values: &[R], n: usize) -> Result<(), Error> {
         if at(i, i) < 0.0 {
             return Err(place.bad(Role::Precision, i * n + i, Defect::Negative));
         }
+        // Roots apart, so that their product does not leave the range.
+        let root = libm::sqrt(at(i, i));
         for j in 0..i {
             let (below, above) = (at(i, j), at(j, i));
-            // Roots apart, so that their product does not leave the range.
-            let most = libm::sqrt(at(i, i)) * libm::sqrt(at(j, j));
+            let most = root * libm::sqrt(at(j, j));
             if (below - above).abs() > SLACK * most {
                 return Err(Error::NotSolved { tensor: place.tensor, fault: LinearFault::NotSymmetric { row: i, column: j } });
             }

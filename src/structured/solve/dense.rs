@@ -1,8 +1,7 @@
 //! Any sum as one dense matrix: Cholesky. Every structure is promoted to a dense one where one of them is.
 
-use super::lend;
 use crate::error::LinearFault;
-use crate::linear::tools::Tools;
+use crate::linear::tools::{Tools, lend};
 use crate::linear::triangular::{Solve, from_left, left_scratch};
 use crate::linear::{Matrix, MatrixMut, MatrixProduct, cholesky};
 use crate::scalar::Real;

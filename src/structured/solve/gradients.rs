@@ -4,9 +4,10 @@
 //! Preconditioned by one Kronecker product of averages, `Ḡ = Σ λ_m·tr(A_m)·G_m` and `Ā = Σ λ_m·tr(G_m)·A_m` up to a factor, where all
 //! are such products; by the diagonal otherwise.
 
-use super::{Stop, lend};
+use super::Stop;
 use crate::error::LinearFault;
-use crate::linear::tools::Tools;
+use crate::linear::loops::dot;
+use crate::linear::tools::{Tools, lend};
 use crate::linear::triangular::{Solve, from_left, from_right, left_scratch, right_scratch};
 use crate::linear::{Matrix, MatrixMut, MatrixProduct, cholesky};
 use crate::scalar::Real;
@@ -147,17 +148,6 @@ impl<R: Real> Preconditioner<'_, R> {
         }
         Ok(())
     }
-}
-
-/// `Σ x·y` by eight lanes, in a fixed order.
-pub(super) fn dot<R: Real>(x: &[R], y: &[R]) -> R {
-    let mut lanes = [R::ZERO; 8];
-    for (x, y) in x.chunks(8).zip(y.chunks(8)) {
-        for ((lane, &x), &y) in lanes.iter_mut().zip(x).zip(y) {
-            *lane = *lane + x * y;
-        }
-    }
-    lanes.into_iter().fold(R::ZERO, |sum, lane| sum + lane)
 }
 
 fn largest<R: Real>(x: &[R]) -> R {

@@ -1,8 +1,7 @@
 //! Input covariances alone: `X·S = B` with `S = Σ λ_m·s_m·(A_m + α_m)`, one Cholesky factorisation.
 
-use super::lend;
 use crate::error::LinearFault;
-use crate::linear::tools::Tools;
+use crate::linear::tools::{Tools, lend};
 use crate::linear::triangular::{Solve, from_right, right_scratch};
 use crate::linear::{Matrix, MatrixMut, MatrixProduct, cholesky};
 use crate::scalar::Real;

@@ -51,9 +51,3 @@ pub(super) fn solve<R: Real, P: MatrixProduct<R>>(
         _ => Ok(0),
     }
 }
-
-/// Lends the first `needed` numbers, and the rest.
-pub(super) fn lend<R>(room: &mut [R], needed: usize) -> Result<(&mut [R], &mut [R]), LinearFault> {
-    let found = room.len();
-    room.split_at_mut_checked(needed).ok_or(LinearFault::Scratch { needed, found })
-}

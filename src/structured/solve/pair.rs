@@ -3,9 +3,8 @@
 //! With `P_Aᵀ(A₁ + A₂)P_A = I`, `P_AᵀA₂P_A = diag a`, and `P_G`, `b` likewise,
 //! `X = P_G [ (P_Gᵀ B P_A) ⊘ (λ₁(1 − b)(1 − a)ᵀ + λ₂ b aᵀ) ] P_Aᵀ`. The sums stay definite where one of the factors is singular.
 
-use super::lend;
 use crate::error::LinearFault;
-use crate::linear::tools::Tools;
+use crate::linear::tools::{Tools, lend};
 use crate::linear::{Matrix, MatrixMut, MatrixProduct, pair};
 use crate::scalar::Real;
 use crate::structured::problem::Sum;

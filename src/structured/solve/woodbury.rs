@@ -1,8 +1,7 @@
 //! Diagonals and low ranks: `(D + U·Uᵀ)⁻¹B = D⁻¹B − D⁻¹U(I + UᵀD⁻¹U)⁻¹UᵀD⁻¹B` (M. A. Woodbury, "Inverting Modified Matrices", 1950).
 
-use super::lend;
 use crate::error::LinearFault;
-use crate::linear::tools::Tools;
+use crate::linear::tools::{Tools, lend};
 use crate::linear::triangular::{Solve, from_left, left_scratch};
 use crate::linear::{Matrix, MatrixMut, MatrixProduct, cholesky};
 use crate::scalar::Real;
