@@ -192,7 +192,7 @@ impl<'a, R: Real> Merge<'a, R> {
         Ok((merged, summary))
     }
 
-    /// Several merges in one pass: a block of every job before the next block of any. Where the jobs share their inputs (the same views
+    /// Several merges in one pass: a few blocks of every job before the next blocks of any. Where the jobs share their inputs (the same views
     /// with other weights), these are read from memory once.
     ///
     /// # Errors

@@ -10,7 +10,9 @@ use ndarray::{ArrayView1, ArrayViewMut1, Zip};
 const WEIGHTS: [f32; 2] = [0.3, 0.7];
 
 /// A slice that starts at a cache line of its own offset within a page. Slices of a power of two of numbers, one after the other, all
-/// start at one offset, and then a processor mistakes loads for reads of what was just stored; which contender that hits is chance.
+/// start at one offset, and then a processor mistakes loads for reads of what was just stored; which contender that hits is chance. Some
+/// processors tell pages apart by a hash of their address besides, so slices lie some pages farther apart from layout to layout: at
+/// distances that are all the same, their lines push one another out of the nearest cache.
 pub struct Slice<T> {
     memory: Vec<T>,
     start: usize,
@@ -18,10 +20,11 @@ pub struct Slice<T> {
 }
 
 impl<T: Copy + Default> Slice<T> {
-    fn new(order: usize, values: impl ExactSizeIterator<Item = T>) -> Self {
+    fn new((order, layout): (usize, usize), values: impl ExactSizeIterator<Item = T>) -> Self {
         let (line, count) = (64 / size_of::<T>(), values.len());
-        let mut memory = vec![T::default(); count + line * (order * 9 + 1)];
-        let start = memory.as_ptr().align_offset(64) + line * order * 9;
+        let offset = line * order * (9 + 64 * layout);
+        let mut memory = vec![T::default(); count + line + offset];
+        let start = memory.as_ptr().align_offset(64) + offset;
         memory[start..start + count].iter_mut().zip(values).for_each(|(out, value)| *out = value);
         Self { memory, start, count }
     }
@@ -49,7 +52,7 @@ pub struct Data {
     out16: Slice<u16>,
 }
 
-fn models<T: Copy + Default>(n: usize, convert: fn(f32) -> T) -> Models<T> {
+fn models<T: Copy + Default>((n, layout): (usize, usize), convert: fn(f32) -> T) -> Models<T> {
     [0, 1, 2, 3].map(|order| {
         let mut state = order as u64 + 1;
         let numbers = (0..n).map(move |_| {
@@ -57,7 +60,7 @@ fn models<T: Copy + Default>(n: usize, convert: fn(f32) -> T) -> Models<T> {
             // Between 2^-10 and 1, so that f16 holds them as normal numbers.
             convert((state >> 40) as f32 / (1 << 24) as f32 * 0.999 + 0.001)
         });
-        Slice::new(order, numbers)
+        Slice::new((order, layout), numbers)
     })
 }
 
@@ -68,21 +71,22 @@ fn f16(value: f32) -> u16 {
 }
 
 impl Data {
-    pub fn new(n: usize) -> Self {
-        let f32s = models(n, |value| value);
+    /// `n` parameters; no two layouts have the slices at the same distances.
+    pub fn new(n: usize, layout: usize) -> Self {
+        let f32s = models((n, layout), |value| value);
         // Every seventh Fisher entry is zero.
         let sparse = |model: usize| {
             let fisher: Vec<f32> = f32s[model].all().iter().enumerate().map(|(i, &f)| if i % 7 == model { 0.0 } else { f }).collect();
-            Slice::new(model, fisher.into_iter())
+            Slice::new((model, layout), fisher.into_iter())
         };
         Self {
             zeros: [sparse(1), sparse(3)],
-            f64s: models(n, f64::from),
-            bf16s: models(n, |value| (value.to_bits() >> 16) as u16),
-            f16s: models(n, f16),
-            out: (0..10).map(|order| Slice::new(4 + order, (0..n).map(|_| 0.0))).collect(),
-            out64: Slice::new(5, (0..n).map(|_| 0.0)),
-            out16: Slice::new(6, (0..n).map(|_| 0)),
+            f64s: models((n, layout), f64::from),
+            bf16s: models((n, layout), |value| (value.to_bits() >> 16) as u16),
+            f16s: models((n, layout), f16),
+            out: (0..10).map(|order| Slice::new((4 + order, layout), (0..n).map(|_| 0.0))).collect(),
+            out64: Slice::new((5, layout), (0..n).map(|_| 0.0)),
+            out16: Slice::new((6, layout), (0..n).map(|_| 0)),
             f32s,
         }
     }

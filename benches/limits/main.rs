@@ -95,7 +95,7 @@ fn measure(log2: u32, layouts: usize, rounds: usize) -> Times {
     let repetitions = (1_usize << 20 >> log2).max(1);
     let mut times: Vec<(&str, Vec<f64>)> = CONTENDERS.iter().map(|contender| (contender.name, Vec::new())).collect();
     for layout in 0..layouts {
-        let mut data = Data::new(1 << log2);
+        let mut data = Data::new(1 << log2, layout);
         for round in 0..=rounds {
             for position in 0..CONTENDERS.len() {
                 let which = (position + round + layout) % CONTENDERS.len();

@@ -35,6 +35,15 @@ pub(crate) struct Part<'a, R: Real, P: Encoding = <R as Real>::Native, V: Encodi
     pub(crate) mean: &'a [V::Raw],
 }
 
+impl<R: Real, P: Encoding, V: Encoding> Part<'_, R, P, V> {
+    /// Elements `at .. at + n`, if they are all there.
+    #[inline(always)]
+    pub(crate) fn window(&self, at: usize, n: usize) -> Option<Self> {
+        let (fisher, mean) = (self.fisher.get(at..)?.get(..n)?, self.mean.get(at..)?.get(..n)?);
+        Some(Self { fisher, mean, ..*self })
+    }
+}
+
 /// The lanes of a [`Tally`] while a loop runs: integers as wide as the numbers, so that the loop vectorises.
 #[derive(Clone, Copy, Default)]
 struct Lanes<R: Real> {

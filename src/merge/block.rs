@@ -41,17 +41,19 @@ where
     fn run<I: Isa>(self) -> Result<Place, Error> {
         let mut room = Room { first: Buffers::new(), second: Buffers::new(), state: [R::ZERO; BLOCK] };
         let mut outputs = Outputs { raw: [<O as Save>::Encoding::BLANK; BLOCK], means: [R::ZERO; BLOCK], precisions: [R::ZERO; BLOCK] };
-        let (mut place, last) = (self.from, self.from.block.saturating_add(self.blocks));
-        let mut outcome = Ok(());
-        while outcome.is_ok() && place.block < last && place.at < place.end {
+        let (mut place, mut left, mut outcome) = (self.from, self.blocks, Ok(()));
+        while outcome.is_ok() && left > 0 && !place.is_end() {
             let Some(job) = self.jobs.get_mut(place.job) else {
-                place = place.next_block();
+                place = place.next_turn();
                 continue;
             };
-            if let Some(range) = place.within(job.mean.count()) {
-                outcome = block::<I, V, P, R, O, Q>(self.merge, job, range, &mut room, &mut outputs);
-            }
-            place.job += 1;
+            let Some((at, n)) = place.within(job.mean.count()) else {
+                place = place.next_job();
+                continue;
+            };
+            outcome = block::<I, V, P, R, O, Q>(self.merge, job, (at, n), &mut room, &mut outputs);
+            place = place.next_block(n);
+            left -= 1;
         }
         I::fence();
         outcome.map(|()| place)
@@ -92,7 +94,7 @@ where
     Q: ValuesMut<R>,
 {
     let active = Active::of(job.factors);
-    let streamed = I::STREAMS && job.mean.is_streamed();
+    let streamed = job.mean.is_streamed::<I, R>();
     let Outputs { raw, means, precisions } = outputs;
     let raw = raw.get_mut(..n).unwrap_or_default();
     {

@@ -51,20 +51,21 @@ where
             second: Buffers::new(),
             means: [R::ZERO; BLOCK],
         });
-        let aside = self.jobs.iter_mut().any(|job| job.precision.is_some() || job.mean.is_streamed());
+        let aside = self.jobs.iter_mut().any(|job| job.precision.is_some() || job.mean.is_streamed::<I, R>());
         let mut aside = if aside { Some(Aside { raw: [<O as Save>::Encoding::BLANK; BLOCK], precisions: [R::ZERO; BLOCK] }) } else { None };
         let mut place = self.from;
-        while place.at < place.end {
+        while !place.is_end() {
             let Some(job) = self.jobs.get_mut(place.job) else {
-                place = place.next_block();
+                place = place.next_turn();
                 continue;
             };
-            if let Some(range) = place.within(job.mean.count()) {
-                if !block::<I, V, P, R, O, Q>(job, range, converted.as_mut(), aside.as_mut()) {
+            match turn::<I, V, P, R, O, Q>(job, place, converted.as_mut(), aside.as_mut()) {
+                Ok(after) => place = after.next_job(),
+                Err(stopped) => {
+                    place = stopped;
                     break;
                 }
             }
-            place.job += 1;
         }
         I::fence();
         place
@@ -103,14 +104,14 @@ struct Aside<R: Real, E: Encoding> {
     precisions: [R; BLOCK],
 }
 
-/// One block; `false` where it is not dense, and then what was written does not count.
+/// A job's turn from a place on: where it ends, or the place of the first block that is not dense, of which nothing that was written counts.
 #[inline(always)]
-fn block<I, V, P, R, O, Q>(
+fn turn<I, V, P, R, O, Q>(
     job: &mut Job<'_, V, P, R, O, Q>,
-    (at, n): (usize, usize),
-    converted: Option<&mut Converted<R>>,
+    mut place: Place,
+    mut converted: Option<&mut Converted<R>>,
     mut aside: Option<&mut Aside<R, O::Encoding>>,
-) -> bool
+) -> Result<Place, Place>
 where
     I: Isa,
     V: Values<R> + Copy,
@@ -119,24 +120,67 @@ where
     O: ValuesMut<R>,
     Q: ValuesMut<R>,
 {
-    let active = Active::of(job.factors);
-    let mut each = active.each();
-    let (Some((_, a)), Some((_, b))) = (each.next(), each.next()) else { return false };
+    let mut each = Active::of(job.factors).each();
+    let (Some((_, a)), Some((_, b))) = (each.next(), each.next()) else { return Err(place) };
     let (a_views, b_views) = (Views::of(a), Views::of(b));
-    let stored = a_views.patterns(at, n).zip(b_views.patterns(at, n));
+    let stored = a_views.patterns(0, usize::MAX).zip(b_views.patterns(0, usize::MAX));
     let stored = stored.map(|(a_raw, b_raw)| (part(R::ZERO, a, a_raw), part(R::ZERO, b, b_raw)));
-    if stored.as_ref().is_some_and(|(a, b)| !(is_dense(a) && is_dense(b))) {
-        return false;
+    let (count, streamed) = (job.mean.count(), job.mean.is_streamed::<I, R>());
+    let Job { mean, precision, summary, .. } = job;
+    while let Some((at, n)) = place.within(count) {
+        let mut output = Output { mean, precision, summary, at, aside: aside.as_deref_mut(), streamed };
+        let dense = match (&mut converted, &stored) {
+            // A length that the compiler knows leaves no remainders of loops.
+            (None, Some(parts)) if n == BLOCK => output.direct::<I, P::Encoding, V::Encoding>(parts, BLOCK),
+            (None, Some(parts)) => output.direct::<I, P::Encoding, V::Encoding>(parts, n),
+            (None, None) => false,
+            (Some(_), Some((a, b))) if ![a, b].iter().all(|part| part.window(at, n).is_some_and(|part| is_dense(&part))) => false,
+            (Some(Converted { first, second, means }), stored) => {
+                let parts =
+                    (part(R::ZERO, a, first.read::<I, V, P>(&a_views, at, n)), part(R::ZERO, b, second.read::<I, V, P>(&b_views, at, n)));
+                output.by_slice::<I>(parts, n, means, stored.is_some())
+            }
+        };
+        if !dense {
+            return Err(place);
+        }
+        place = place.next_block(n);
     }
-    let streamed = I::STREAMS && job.mean.is_streamed();
-    let raw = if streamed { aside.as_mut().and_then(|aside| aside.raw.get_mut(..n)) } else { None };
-    if let Some(Converted { first, second, means }) = converted {
-        let a = part(R::ZERO, a, first.read::<I, V, P>(&a_views, at, n));
-        let b = part(R::ZERO, b, second.read::<I, V, P>(&b_views, at, n));
-        if stored.is_none() && !(is_dense(&a) && is_dense(&b)) {
+    Ok(place)
+}
+
+/// Where a block goes: the outputs of a job from `at` on.
+struct Output<'j, R: Real, O: ValuesMut<R>, Q> {
+    mean: &'j mut O,
+    precision: &'j mut Option<Q>,
+    summary: &'j mut Summary,
+    at: usize,
+    aside: Option<&'j mut Aside<R, O::Encoding>>,
+    streamed: bool,
+}
+
+impl<R: Real, O: ValuesMut<R>, Q: ValuesMut<R>> Output<'_, R, O, Q> {
+    /// From patterns to patterns; `false` where the block is not dense.
+    #[inline(always)]
+    fn direct<I: Isa, P: Encoding, V: Encoding>(&mut self, (a, b): &(Part<'_, R, P, V>, Part<'_, R, P, V>), n: usize) -> bool {
+        let (Some(a), Some(b)) = (a.window(self.at, n), b.window(self.at, n)) else { return false };
+        if !(is_dense(&a) && is_dense(&b)) {
             return false;
         }
-        let mean = if streamed { means.get_mut(..n).unwrap_or_default() } else { job.mean.block_mut(at, n, &mut *means) };
+        let raw = self.aside.as_mut().filter(|_| self.streamed).map(|aside| &mut aside.raw[..]);
+        let Some(out) = raw.or_else(|| self.mean.patterns_mut(self.at, n)).and_then(|out| out.get_mut(..n)) else { return false };
+        pair_dense::<I, R, P, V, O::Encoding>(a, b, out);
+        O::Encoding::all_finite(out) && self.finish::<I, P, V>((a, b), n)
+    }
+
+    /// From numbers to numbers; `watched` says that the precisions have been looked at.
+    #[inline(always)]
+    fn by_slice<I: Isa>(&mut self, (a, b): (Part<'_, R>, Part<'_, R>), n: usize, means: &mut [R; BLOCK], watched: bool) -> bool {
+        if !(watched || is_dense(&a) && is_dense(&b)) {
+            return false;
+        }
+        let raw = self.aside.as_mut().filter(|_| self.streamed).and_then(|aside| aside.raw.get_mut(..n));
+        let mean = if self.streamed { means.get_mut(..n).unwrap_or_default() } else { self.mean.block_mut(self.at, n, &mut *means) };
         pair_dense::<I, R, R::Native, R::Native, R::Native>(a, b, mean);
         let finite = match raw {
             // Where the means are stored in fewer bits, there is less to look at.
@@ -146,38 +190,23 @@ where
             }
             None => R::Native::all_finite(mean),
         };
-        if !finite {
-            return false;
+        if finite && !self.streamed {
+            self.mean.commit::<I, R>(self.at, means.get(..n).unwrap_or_default());
         }
-        save_precision::<I, R, O, Q, _, _>(&mut job.precision, (a, b), (at, n), &mut aside, &mut job.summary);
-        if !streamed {
-            job.mean.commit::<I, R>(at, means.get(..n).unwrap_or_default());
-        }
-    } else {
-        let (Some((a, b)), Some(out)) = (stored, raw.or_else(|| job.mean.patterns_mut(at, n))) else { return false };
-        pair_dense::<I, R, P::Encoding, V::Encoding, O::Encoding>(a, b, out);
-        if !O::Encoding::all_finite(out) {
-            return false;
-        }
-        save_precision::<I, R, O, Q, _, _>(&mut job.precision, (a, b), (at, n), &mut aside, &mut job.summary);
+        finite && self.finish::<I, _, _>((a, b), n)
     }
-    if let Some(raw) = aside.and_then(|aside| aside.raw.get(..n)).filter(|_| streamed) {
-        job.mean.stream::<I>(at, raw);
-    }
-    true
-}
 
-/// The precision of a block into its output, if there is one.
-#[inline(always)]
-fn save_precision<I: Isa, R: Real, O: ValuesMut<R>, Q: ValuesMut<R>, E: Encoding, F: Encoding>(
-    view: &mut Option<Q>,
-    (a, b): (Part<'_, R, E, F>, Part<'_, R, E, F>),
-    (at, n): (usize, usize),
-    aside: &mut Option<&mut Aside<R, O::Encoding>>,
-    summary: &mut Summary,
-) {
-    if let (Some(view), Some(aside)) = (view, aside) {
-        pair_precisions::<R, E, F>(a, b, view.block_mut(at, n, &mut aside.precisions));
-        summary.out_of_range += save_precisions::<I, Q, R>(view, at, n, &mut aside.precisions);
+    /// The precision of a block into its output, if there is one, and the means past the caches.
+    #[inline(always)]
+    fn finish<I: Isa, P: Encoding, V: Encoding>(&mut self, (a, b): (Part<'_, R, P, V>, Part<'_, R, P, V>), n: usize) -> bool {
+        let Some(aside) = &mut self.aside else { return true };
+        if let Some(view) = self.precision {
+            pair_precisions::<R, P, V>(a, b, view.block_mut(self.at, n, &mut aside.precisions));
+            self.summary.out_of_range += save_precisions::<I, Q, R>(view, self.at, n, &mut aside.precisions);
+        }
+        if self.streamed {
+            self.mean.stream::<I>(self.at, aside.raw.get(..n).unwrap_or_default());
+        }
+        true
     }
 }

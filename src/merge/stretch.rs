@@ -12,35 +12,68 @@ use crate::view::{BLOCK, Values, ValuesMut};
 /// next ones have. Long enough that trying in vain costs little, short enough that a dense stretch is found soon.
 pub(super) const PATIENCE: usize = 16;
 
-/// How far a merge has come. Every job's block comes before the next block of any.
+/// How many blocks of a job come before another job's turn: few enough that what all of them read stays in the nearest cache, enough that
+/// what a turn looks up costs little.
+const TURN: usize = 4;
+
+/// How far a merge has come. Jobs take turns: some blocks of each, then the next blocks of the first.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
-    /// Where the block starts, and its number.
-    pub(super) at: usize,
-    pub(super) block: usize,
-    /// The next job's part of it.
+    /// Whose turn it is.
     pub(super) job: usize,
+    /// Where its next block starts, and the number of that block.
+    at: usize,
+    block: usize,
+    /// The same of the turn's first block.
+    turn_at: usize,
+    turn_block: usize,
+    /// Blocks of a turn.
+    turn: usize,
     /// Length of the first block, and of the longest tensor.
     lead: usize,
-    pub(super) end: usize,
+    end: usize,
 }
 
 impl Place {
-    fn size(self) -> usize {
-        if self.block == 0 { self.lead } else { BLOCK }
+    fn first(jobs: usize, lead: usize, end: usize) -> Self {
+        // A sole job has no one to wait for.
+        let turn = if jobs == 1 { usize::MAX } else { TURN };
+        Self { job: 0, at: 0, block: 0, turn_at: 0, turn_block: 0, turn, lead: if lead == 0 { BLOCK } else { lead }, end }
     }
 
-    /// The first job's part of the next block.
+    /// Whether every job has all its blocks.
     #[inline(always)]
-    pub(super) fn next_block(self) -> Self {
-        Self { at: self.at + self.size(), block: self.block + 1, job: 0, ..self }
+    pub(super) fn is_end(self) -> bool {
+        self.turn_at >= self.end
     }
 
-    /// Start and length of the block in a tensor of `count` numbers, if it reaches that far.
+    /// Start and length of the next block of the job whose turn it is, over a tensor of `count` numbers; `None` where the turn is over.
     #[inline(always)]
     pub(super) fn within(self, count: usize) -> Option<(usize, usize)> {
-        let n = self.size().min(count.saturating_sub(self.at));
-        (n > 0).then_some((self.at, n))
+        let size = if self.block == 0 { self.lead } else { BLOCK };
+        let n = size.min(count.saturating_sub(self.at));
+        (n > 0 && self.block - self.turn_block < self.turn).then_some((self.at, n))
+    }
+
+    /// Behind a block of `n` numbers.
+    #[inline(always)]
+    pub(super) fn next_block(self, n: usize) -> Self {
+        Self { at: self.at + n, block: self.block + 1, ..self }
+    }
+
+    /// The next job's turn.
+    #[inline(always)]
+    pub(super) fn next_job(self) -> Self {
+        Self { job: self.job + 1, at: self.turn_at, block: self.turn_block, ..self }
+    }
+
+    /// The first job's next turn.
+    #[inline(always)]
+    pub(super) fn next_turn(self) -> Self {
+        let lacking = if self.turn_block == 0 { BLOCK - self.lead } else { 0 };
+        let at = self.turn_at.saturating_add(self.turn.saturating_mul(BLOCK) - lacking);
+        let block = self.turn_block.saturating_add(self.turn);
+        Self { job: 0, at, block, turn_at: at, turn_block: block, ..self }
     }
 }
 
@@ -56,14 +89,14 @@ where
     // A short first block brings the others to the boundaries of cache lines: a load across two lines costs twice, off the chip more.
     let lead = jobs.first_mut().map_or(0, |job| job.mean.lead());
     let end = jobs.iter().map(|job| job.mean.count()).max().unwrap_or(0);
-    let mut place = Place { at: 0, block: 0, job: 0, lead: if lead == 0 { BLOCK } else { lead }, end };
+    let mut place = Place::first(jobs.len(), lead, end);
     let candidates = jobs.iter().all(|job| is_candidate(&Active::of(job.factors), job.mean.dtype()));
-    while place.at < end {
+    while !place.is_end() {
         if candidates {
             place = shell.run(Dense { jobs, from: place });
         }
-        if place.at < end {
-            let blocks = if candidates { PATIENCE } else { usize::MAX };
+        if !place.is_end() {
+            let blocks = if candidates { PATIENCE.saturating_mul(jobs.len()) } else { usize::MAX };
             place = shell.run(General { merge, jobs, from: place, blocks })?;
         }
     }

@@ -163,8 +163,9 @@ pub(crate) mod sealed {
         }
         /// Whether the view's memory is so large that blocks are better [streamed](Save::stream) into it.
         #[inline]
-        fn is_streamed(&mut self) -> bool {
-            self.count().saturating_mul(self.dtype().bytes()) >= STREAMED && self.patterns_mut(0, 1).is_some()
+        fn is_streamed<I: Isa, R: Real>(&mut self) -> bool {
+            let is_large = self.count().saturating_mul(self.dtype().bytes()) >= STREAMED;
+            I::STREAMS && Self::Encoding::DTYPE == R::DTYPE && is_large && self.patterns_mut(0, 1).is_some()
         }
         /// Stores patterns past the caches.
         #[inline(always)]
