@@ -79,10 +79,15 @@ fn streamed_outputs_are_the_same() {
     let models = [painted(n, 0), painted(n, 1)];
     let mut expected = vec![f32::NAN; n];
     let _ = Merge::new().shell(Shell::BASELINE).run(&factors(&models, 0..n), &mut expected[..]).unwrap();
-    let mut memory = vec![f32::NAN; n + 3];
+    let (mut memory, mut other) = (vec![f32::NAN; n + 3], vec![f32::NAN; n]);
     for start in [0, 3] {
         let _ = Merge::new().run(&factors(&models, 0..n), &mut memory[start..start + n]).unwrap();
         assert!(bits(&memory[start..start + n]) == bits(&expected));
+        memory.fill(f32::NAN);
+        let both = factors(&models, 0..n);
+        let mut jobs = [Job::new(&both, &mut memory[start..start + n]), Job::new(&both, &mut other[..])];
+        Merge::new().run_all(&mut jobs).unwrap();
+        assert!(bits(&memory[start..start + n]) == bits(&expected) && bits(&other) == bits(&expected));
     }
 }
 
