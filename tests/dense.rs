@@ -44,8 +44,8 @@ fn cases() -> impl Iterator<Item = Case> {
         let places = [0, 31, 254, 255, 256, 511, 512, 4100, n.saturating_sub(1)].into_iter().filter(move |&at| at < n).map(Some);
         let mut cases = Vec::new();
         for (number, at) in places.chain([None]).enumerate() {
-            // Ordinary ones, and those with which λF leaves the range at one of its ends.
-            for weights in [[0.3, 0.7], [1e-38, 3e-37], [0.5, 1e36]] {
+            // Ordinary ones, and those with which λF leaves the range of the arithmetic, or of a storage, at one of its ends.
+            for weights in [[0.3, 0.7], [1e-38, 3e-37], [0.5, 1e36], [1e-12, 2e-11], [1e12, 3e-4]] {
                 cases.push(Case { n, start: [0, 1, 3][number % 3], weights, odd: at.map(|at| (at, number % 2, odd.next().unwrap())) });
             }
         }

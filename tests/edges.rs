@@ -4,6 +4,7 @@
 
 use fisher_merge::{
     BadNumbers, Bf16Bits, Error, F16Bits, Factor, Merge, NoEvidence, Posterior, RunningProduct, Shell, Summary, Values, ValuesMut,
+    from_natural, to_natural,
 };
 
 /// Painted inputs: periods are prime and differ, so that a block read from the wrong place shows.
@@ -209,4 +210,41 @@ fn votes_are_kept_and_raised() {
         assert_eq!(product.finish().unwrap().no_evidence, 1);
         assert_eq!(state, [expected]);
     }
+}
+
+/// Natural parameters: what is counted there and back, each cause by itself.
+#[test]
+fn natural_parameters_count_what_they_lose() {
+    let there = |precision: f64, mean: f64| {
+        let mut eta = [f64::NAN];
+        let summary = to_natural(&[precision], &[mean], &mut eta).unwrap();
+        assert_eq!(summary.elements, 1);
+        (eta[0], summary.out_of_range, summary.no_evidence)
+    };
+    let least = f64::MIN_POSITIVE;
+    assert_eq!((there(2.0, 3.0), there(2.0, -3.0), there(2.0, 0.0)), ((6.0, 0, 0), (-6.0, 0, 0), (0.0, 0, 0)));
+    assert_eq!((there(0.0, 3.0), there(0.0, least)), ((0.0, 0, 1), (0.0, 0, 1)));
+    assert_eq!((there(1e200, 1e200), there(1e200, -1e200)), ((f64::INFINITY, 1, 0), (f64::NEG_INFINITY, 1, 0)));
+    assert_eq!(there(1.0, f64::INFINITY), (f64::INFINITY, 0, 0));
+    assert_eq!((there(1.0, least), there(1.0, -least), there(0.5, least)), ((least, 0, 0), (-least, 0, 0), (least / 2.0, 1, 0)));
+    assert_eq!(there(1e-200, -1e-200).1, 1);
+
+    let back = |precision: f64, eta: f64| {
+        let mut mean = [7.0];
+        let summary = from_natural(&[precision], &[eta], &mut mean).unwrap();
+        assert_eq!(summary.elements, 1);
+        (mean[0], [summary.no_evidence, summary.negative, summary.out_of_range, summary.nan])
+    };
+    assert_eq!((back(2.0, 6.0), back(2.0, 0.0)), ((3.0, [0; 4]), (0.0, [0; 4])));
+    assert_eq!((back(0.0, 6.0), back(-0.0, 6.0), back(-2.0, 6.0)), ((7.0, [1, 0, 0, 0]), (7.0, [1, 0, 0, 0]), (7.0, [1, 1, 0, 0])));
+    assert_eq!((back(1e-300, 1e300), back(1.0, f64::INFINITY)), ((f64::INFINITY, [0, 0, 1, 0]), (f64::INFINITY, [0; 4])));
+    let (nan, counts) = back(f64::NAN, 6.0);
+    assert!(nan.is_nan() && counts == [0, 0, 0, 1]);
+    // Several at once add up.
+    let mut means = [7.0; 6];
+    let summary = from_natural(&[-1.0, 0.0, -3.0, f64::NAN, 1e-300, f64::NAN], &[1e300; 6], &mut means).unwrap();
+    assert_eq!((summary.no_evidence, summary.negative, summary.out_of_range, summary.nan), (3, 2, 1, 2));
+    let mut eta = [0.0; 4];
+    let summary = to_natural(&[0.0, 1e200, 0.0, 1e200], &[1e200; 4], &mut eta).unwrap();
+    assert_eq!((summary.elements, summary.no_evidence, summary.out_of_range), (4, 2, 2));
 }

@@ -1,7 +1,9 @@
 //! One number or one element at a time: the forms of the recurrence, its inverse, exact sums and products, coefficients.
 
 use super::{means, regular, same, scaled};
+use crate::error::{Defect, Role};
 use crate::kernel::coefficient::{Coefficient, Magnitude, saturate};
+use crate::kernel::scaled::{self, Element, Evidence, defect};
 use crate::kernel::step::{absorb, absorb_dense, absorb_regular, between, between_strictly, exact_product, exact_sum, is_finite, remove};
 use crate::scalar::Real;
 
@@ -205,4 +207,62 @@ fn magnitudes_and_saturation() {
     }
     assert_eq!((saturate(0.0_f32), saturate(f32::INFINITY)), (f32::from_bits(1), f32::MAX));
     assert!(saturate(f32::NAN).is_nan());
+}
+
+/// The scaled recurrence of one element: `(λ, F, μ)` of every model.
+fn merged<R: Real>(models: &[(f64, R, f64)]) -> Element<R> {
+    let evidence = |&(weight, fisher, mean): &(f64, R, f64)| Evidence {
+        coefficient: Coefficient::new(R::from_f64(weight), Magnitude::ONE),
+        fisher,
+        mean: R::from_f64(mean),
+    };
+    scaled::merge(models.iter().map(evidence), R::from_f64(7.0))
+}
+
+/// At any scale the scaled recurrence gives the same mean, and says where its precision is no normal number.
+#[test]
+fn the_scaled_recurrence_has_no_scale() {
+    fn run<R: Real>() {
+        let (number, two) = (R::from_f64, R::ONE + R::ONE);
+        let digits = i32::try_from(R::DIGITS).unwrap();
+        for exponent in R::MIN_EXPONENT - digits + 3..=-R::MIN_EXPONENT {
+            let one = scaled::<R>(1.0, exponent);
+            let Element { mean, precision, out_of_range } = merged(&[(1.0, one, 1.0), (0.5, R::ZERO, 50.0), (0.5, one + one, 3.0)]);
+            assert_eq!((mean, precision), (two, one + one), "2^{exponent}");
+            assert_eq!(out_of_range, one + one < R::MIN_NORMAL, "2^{exponent}");
+        }
+        let sole = |fisher: R| {
+            let Element { mean, precision, out_of_range } = merged(&[(1.0, fisher, 3.0)]);
+            assert_eq!(mean, number(3.0));
+            (precision, out_of_range)
+        };
+        let below = R::MIN_NORMAL - R::TINIEST;
+        assert_eq!((sole(R::MIN_NORMAL), sole(below), sole(R::TINIEST)), ((R::MIN_NORMAL, false), (below, true), (R::TINIEST, true)));
+        assert_eq!(sole(R::MAX), (R::MAX, false));
+        let both = merged(&[(1.0, R::MAX, 1.0), (1.0, R::MAX, 3.0)]);
+        assert_eq!((both.mean, both.precision, both.out_of_range), (two, R::MAX, true));
+        let less = merged(&[(0.25, R::TINIEST, 1.0), (0.125, R::TINIEST, 1.0)]);
+        assert_eq!((less.mean, less.precision, less.out_of_range), (R::ONE, R::TINIEST, true));
+        // No evidence keeps the target, and is nothing out of range; a weight of zero is none.
+        for models in [&[(1.0, R::ZERO, 3.0)][..], &[(1.0, -R::ZERO, 3.0), (0.0, R::ONE, 4.0)], &[]] {
+            let Element { mean, precision, out_of_range } = merged(models);
+            assert_eq!((mean, precision, out_of_range), (number(7.0), R::ZERO, false));
+        }
+        for odd in [R::nan(), R::infinity(), -R::ONE, -R::TINIEST] {
+            let spoilt = merged(&[(1.0, R::ONE, 3.0), (1.0, odd, 3.0)]);
+            assert!(spoilt.mean.is_nan() && spoilt.precision.is_nan() && !spoilt.out_of_range, "{odd}");
+        }
+    }
+    run::<f32>();
+    run::<f64>();
+}
+
+#[test]
+fn defects_have_names() {
+    for role in [Role::Mean, Role::Precision] {
+        assert_eq!((defect(f32::NAN, role), defect(f32::INFINITY, role)), (Some(Defect::Nan), Some(Defect::Infinite)));
+        assert_eq!((defect(-f32::INFINITY, role), defect(0.0_f32, role), defect(-0.0_f32, role)), (Some(Defect::Infinite), None, None));
+        assert_eq!(defect(1.5_f32, role), None);
+    }
+    assert_eq!((defect(-1e-45_f32, Role::Precision), defect(-1e-45_f32, Role::Mean)), (Some(Defect::Negative), None));
 }
