@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use fisher_merge::{
-    BadNumbers, Bf16Bits, Error, F16Bits, Factor, Merge, NoEvidence, Posterior, RunningProduct, Shell, Summary, Values, ValuesMut,
-    from_natural, to_natural,
+    BadNumbers, Bf16Bits, Conditioning, Error, F16Bits, Factor, FisherStatistics, Floor, Merge, NoEvidence, Posterior, RunningProduct,
+    Shell, Summary, Values, ValuesMut, from_natural, to_natural,
 };
 
 /// Painted inputs: periods are prime and differ, so that a block read from the wrong place shows.
@@ -247,4 +247,75 @@ fn natural_parameters_count_what_they_lose() {
     let mut eta = [0.0; 4];
     let summary = to_natural(&[0.0, 1e200, 0.0, 1e200], &[1e200; 4], &mut eta).unwrap();
     assert_eq!((summary.elements, summary.no_evidence, summary.out_of_range), (4, 2, 2));
+}
+
+/// The total weight is a sum of two numbers: what rounding drops from the first is there when a prior is counted once, also in a product
+/// that was combined and raised.
+#[test]
+fn the_total_weight_keeps_its_last_digits() {
+    let (mean, prior_mean, prior) = ([3.0], [3.0], [2_f64.powi(60)]);
+    let little = 2_f64.powi(-60);
+    let factor = |precision: &'static [f64; 1], weight: f64| Posterior::diagonal(&[3.0][..], &precision[..]).unwrap().power(weight);
+    let (mut states, mut means) = ([[0.0]; 2], [mean; 2]);
+    let ([first, second], [first_mean, second_mean]) = (&mut states, &mut means);
+    let mut product = RunningProduct::start(first, first_mean, NoEvidence::KeepTarget).unwrap();
+    let mut other = RunningProduct::start(second, second_mean, NoEvidence::KeepTarget).unwrap();
+    product.absorb(&factor(&[2.0], 1.0)).unwrap();
+    product.absorb(&factor(&[0.0], little)).unwrap();
+    other.absorb(&factor(&[2.0], 1.0)).unwrap();
+    other.absorb(&factor(&[0.0], 2.0 * little)).unwrap();
+    product.combine(&other).unwrap();
+    product.raise(0.5).unwrap();
+    assert_eq!((product.weight(), product.absorbed()), (1.0, 4));
+    // Precision 2, and one and a half times 2⁻⁶⁰ copies of the prior too many.
+    product.count_prior_once(&Posterior::diagonal(&prior_mean[..], &prior[..]).unwrap()).unwrap();
+    assert_eq!((product.weight(), product.absorbed(), states[0], means[0]), (1.0, 4, [0.5], [3.0]));
+}
+
+/// A state that was kept is not empty for having absorbed nothing since: it can be finished, and combined into another.
+#[test]
+fn a_state_with_evidence_is_not_empty() {
+    let ((mut kept, mut kept_mean), (mut state, mut mean)) = (([2.0, 0.0], [5.0, 6.0]), ([1.0, 1.0], [2.0, 3.0]));
+    let other = RunningProduct::resume(&mut kept, &mut kept_mean, NoEvidence::KeepTarget, (1.0, 0)).unwrap();
+    let mut product = RunningProduct::resume(&mut state, &mut mean, NoEvidence::KeepTarget, (1.0, 1)).unwrap();
+    product.combine(&other).unwrap();
+    assert_eq!((other.finish().map(|summary| summary.no_evidence), product.weight()), (Ok(1), 2.0));
+    assert_eq!((state, mean), ([3.0, 1.0], [4.0, 3.0]));
+    let none = RunningProduct::resume(&mut state[..0], &mut mean[..0], NoEvidence::KeepTarget, (1.0, 0)).unwrap();
+    assert_eq!(none.finish(), Err(Error::NothingAbsorbed));
+}
+
+/// Counts add up from factor to factor: entries below a floor, and precisions out of range.
+#[test]
+fn running_counts_add_up() {
+    let (mean, fisher) = ([1.0_f32, 2.0, 3.0, 4.0], [1e-3_f32, 0.5, 1e-44, 2.0]);
+    let plain = Posterior::diagonal(&mean[..], &fisher[..]).unwrap().power(1.0_f32);
+    let scale = Conditioning::new().floor(Floor::Absolute(0.75)).scale(&FisherStatistics::new(), true).unwrap();
+    let (mut precision, mut state) = ([0.0; 4], [0.0; 4]);
+    let mut product = RunningProduct::start(&mut precision, &mut state, NoEvidence::KeepTarget).unwrap();
+    for (floored, out_of_range) in [(3, 1), (6, 2), (9, 3)] {
+        product.absorb(&plain.conditioned(&scale)).unwrap();
+        product.absorb(&plain).unwrap();
+        let summary = product.summary();
+        assert_eq!((summary.floored, summary.out_of_range, summary.elements), (floored, out_of_range, 4));
+    }
+}
+
+/// A total weight out of range spoils weighted means, so these elements count; no other policy looks at it.
+#[test]
+fn a_total_weight_out_of_range_counts_where_it_is_used() {
+    let (mean, fisher) = ([1.0_f32, 2.0, 3.0], [0.0_f32, 1e-36, 0.0]);
+    let factor = |weight: f32| Posterior::diagonal(&mean[..], &fisher[..]).unwrap().power(weight);
+    for (policy, weights, expected) in [
+        (NoEvidence::WeightedMean, [3e38, 3e38, 1.0], 2),
+        (NoEvidence::WeightedMean, [3e38; 3], 4),
+        (NoEvidence::WeightedMean, [1e38; 3], 0),
+        (NoEvidence::KeepTarget, [3e38; 3], 0),
+    ] {
+        let (mut precision, mut state) = ([0.0; 3], [0.0; 3]);
+        let mut product = RunningProduct::start(&mut precision, &mut state, policy).unwrap();
+        weights.iter().for_each(|&weight| product.absorb(&factor(weight)).unwrap());
+        assert_eq!(product.finish().unwrap().out_of_range, expected, "{weights:?}");
+        assert_eq!(state, mean);
+    }
 }
