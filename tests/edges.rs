@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use fisher_merge::{
-    BadNumbers, Bf16Bits, Conditioning, Error, F16Bits, Factor, FisherStatistics, Floor, Merge, NoEvidence, Posterior, RunningProduct,
-    Shell, Summary, Values, ValuesMut, from_natural, to_natural,
+    BadNumbers, Bf16Bits, Conditioning, Error, F16Bits, Factor, FisherStatistics, Floor, Merge, NoEvidence, Normalize, Posterior,
+    RunningProduct, Shell, Summary, Values, ValuesMut, from_natural, to_natural,
 };
 
 /// Painted inputs: periods are prime and differ, so that a block read from the wrong place shows.
@@ -124,7 +124,10 @@ fn infinities_and_nan_propagate_where_they_are() {
     ];
     let mut out = vec![0.0_f32; n];
     let summary = Merge::new().bad_numbers(BadNumbers::Propagate).run(&pair, &mut out[..]).unwrap();
-    assert_eq!((summary.nan, summary.infinite, summary.negative), (2, 2, 1));
+    assert_eq!((summary.nan, summary.infinite, summary.negative, summary.floored), (2, 2, 1, 0));
+    let three = [pair[0], pair[1], pair[1].posterior().power(0.5)];
+    let summary = Merge::new().bad_numbers(BadNumbers::Propagate).run(&three, &mut vec![0.0_f32; n][..]).unwrap();
+    assert_eq!((summary.nan, summary.infinite, summary.negative, summary.floored), (2, 2, 1, 0));
     for (i, value) in out.iter().enumerate() {
         match i {
             7 => assert_eq!(*value, f32::INFINITY),
@@ -281,6 +284,9 @@ fn a_state_with_evidence_is_not_empty() {
     product.combine(&other).unwrap();
     assert_eq!((other.finish().map(|summary| summary.no_evidence), product.weight()), (Ok(1), 2.0));
     assert_eq!((state, mean), ([3.0, 1.0], [4.0, 3.0]));
+    let mut kept = RunningProduct::resume(&mut state, &mut mean, NoEvidence::KeepTarget, (1.0, 0)).unwrap();
+    kept.absorb(&Posterior::diagonal(&[0.0, 7.0][..], &[1.0, 3.0][..]).unwrap().power(1.0)).unwrap();
+    assert_eq!((state, mean), ([4.0, 4.0], [3.0, 6.0]));
     let none = RunningProduct::resume(&mut state[..0], &mut mean[..0], NoEvidence::KeepTarget, (1.0, 0)).unwrap();
     assert_eq!(none.finish(), Err(Error::NothingAbsorbed));
 }
@@ -317,5 +323,58 @@ fn a_total_weight_out_of_range_counts_where_it_is_used() {
         weights.iter().for_each(|&weight| product.absorb(&factor(weight)).unwrap());
         assert_eq!(product.finish().unwrap().out_of_range, expected, "{weights:?}");
         assert_eq!(state, mean);
+    }
+}
+
+/// Removals over several blocks are removals one by one, and a refusal names its element.
+#[test]
+fn removals_find_their_place_in_any_block() {
+    let n = 600;
+    let (kept, mean): (Vec<f64>, Vec<f64>) = (0..n).map(|i| (f64::from(i % 7 + 9), f64::from(i % 101) - 50.0)).unzip();
+    let (fisher, other): (Vec<f64>, Vec<f64>) = (0..n).map(|i| (f64::from(i % 8 + 1), f64::from(i % 97) - 40.0)).unzip();
+    let remove = |at: std::ops::Range<usize>, fisher: &[f64]| {
+        let (mut precision, mut state) = (kept[at.clone()].to_vec(), mean[at.clone()].to_vec());
+        let factor = Posterior::diagonal(&other[at.clone()], &fisher[at]).unwrap().power(1.0);
+        let mut product = RunningProduct::resume(&mut precision, &mut state, NoEvidence::KeepTarget, (2.0, 2)).unwrap();
+        let removed = product.remove(&factor);
+        (removed, precision, state)
+    };
+    let (removed, precision, state) = remove(0..n as usize, &fisher);
+    assert_eq!(removed, Ok(()));
+    for at in 0..n as usize {
+        assert_eq!((precision[at], state[at]), (remove(at..at + 1, &fisher).1[0], remove(at..at + 1, &fisher).2[0]), "{at}");
+    }
+    for at in [0, 1, 255, 256, 257, 511, 512, 599] {
+        let mut too_much = fisher.clone();
+        too_much[at] = 100.0;
+        let (refused, precision, state) = remove(0..n as usize, &too_much);
+        assert_eq!(refused, Err(Error::NotRemovable { tensor: 0, index: at }));
+        assert_eq!((precision, state), (kept.clone(), mean.clone()));
+    }
+}
+
+/// A weight over a norm that the arithmetic holds with few digits, or not at all, loses none of them in the merge.
+#[test]
+fn coefficients_out_of_range_keep_their_digits() {
+    let merged = |shift: i32, models: usize| {
+        let scale = 2_f32.powi(shift);
+        let fishers = [3.0, 2.3, 1.7].map(|x: f32| [x * scale, 0.6 * x * scale]);
+        let means = [[0.1_f32, 0.7], [1.3, -0.9], [2.9, 0.2]];
+        let rule = Conditioning::new().normalize(Normalize::L2);
+        let factor = |model: usize| {
+            let mut statistics = FisherStatistics::new();
+            statistics.observe(&fishers[model][..]);
+            let factor = Posterior::diagonal(&means[model][..], &fishers[model][..]).unwrap().power([0.1_f32, 0.3, 0.7][model]);
+            factor.conditioned(&rule.scale(&statistics, model == 0).unwrap())
+        };
+        let factors: Vec<_> = (0..models).map(factor).collect();
+        let mut out = [f32::NAN; 2];
+        let _ = Merge::new().run(&factors, &mut out[..]).unwrap();
+        bits(&out)
+    };
+    for models in [2, 3] {
+        for shift in [-120, -60, 60, 124, 126] {
+            assert_eq!(merged(shift, models), merged(0, models), "2^{shift}");
+        }
     }
 }
