@@ -273,6 +273,10 @@ fn the_total_weight_keeps_its_last_digits() {
     // Precision 2, and one and a half times 2⁻⁶⁰ copies of the prior too many.
     product.count_prior_once(&Posterior::diagonal(&prior_mean[..], &prior[..]).unwrap()).unwrap();
     assert_eq!((product.weight(), product.absorbed(), states[0], means[0]), (1.0, 4, [0.5], [3.0]));
+    // Two halves of a last digit are one.
+    let mut product = RunningProduct::start(&mut states[0], &mut means[0], NoEvidence::KeepTarget).unwrap();
+    [1.0, f64::EPSILON / 2.0, f64::EPSILON / 2.0].iter().for_each(|&weight| product.absorb(&factor(&[2.0], weight)).unwrap());
+    assert_eq!(product.weight(), 1.0 + f64::EPSILON);
 }
 
 /// A state that was kept is not empty for having absorbed nothing since: it can be finished, and combined into another.
