@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use fisher_merge::{
-    BadNumbers, Bf16Bits, Error, F16Bits, Factor, Job, Merge, NoEvidence, Posterior, RunningProduct, Shell, Summary, Values, ValuesMut,
+    BadNumbers, Bf16Bits, Conditioning, Defect, Error, F16Bits, Factor, FisherStatistics, Floor, Job, Merge, NoEvidence, Normalize,
+    Posterior, RunningProduct, Shell, Summary, Values, ValuesMut,
 };
 
 /// Painted inputs: periods are prime and differ, so that a block read from the wrong place shows.
@@ -164,7 +165,10 @@ fn infinities_and_nan_propagate_where_they_are() {
     ];
     let mut out = vec![0.0_f32; n];
     let summary = Merge::new().bad_numbers(BadNumbers::Propagate).run(&pair, &mut out[..]).unwrap();
-    assert_eq!((summary.nan, summary.infinite, summary.negative), (2, 2, 1));
+    assert_eq!((summary.nan, summary.infinite, summary.negative, summary.floored), (2, 2, 1, 0));
+    let three = [pair[0], pair[1], pair[1].posterior().power(0.5)];
+    let summary = Merge::new().bad_numbers(BadNumbers::Propagate).run(&three, &mut vec![0.0_f32; n][..]).unwrap();
+    assert_eq!((summary.nan, summary.infinite, summary.negative, summary.floored), (2, 2, 1, 0));
     for (i, value) in out.iter().enumerate() {
         match i {
             7 => assert_eq!(*value, f32::INFINITY),
@@ -178,6 +182,24 @@ fn infinities_and_nan_propagate_where_they_are() {
     let summary = product.finish().unwrap();
     assert_eq!((summary.nan, summary.infinite, summary.negative), (2, 2, 1));
     assert!(state.iter().zip(&out).all(|(a, b)| a == b || a.is_nan() && b.is_nan()));
+}
+
+/// A floor hides no negative entry, with evidence beside it or without.
+#[test]
+fn a_floor_hides_no_negative_entry() {
+    let mean = [1.0_f32, 2.0, 3.0];
+    let scale = Conditioning::new().floor(Floor::Absolute(0.5)).scale(&FisherStatistics::new(), true).unwrap();
+    for others in [[0.0_f32; 3], [2.0; 3]] {
+        let (first, second) = ([0.0_f32, -1.0, 1.0], others);
+        let [a, b] = [&first, &second].map(|fisher| Posterior::diagonal(&mean[..], &fisher[..]).unwrap().power(1.0).conditioned(&scale));
+        for factors in [&[a, b][..], &[b, a], &[b, a, b]] {
+            let mut out = [0.0_f32; 3];
+            let refused = Merge::new().run(factors, &mut out[..]);
+            assert!(matches!(refused, Err(Error::BadNumber { index: 1, defect: Defect::Negative, .. })), "{refused:?}");
+            let summary = Merge::new().bad_numbers(BadNumbers::Propagate).run(factors, &mut out[..]).unwrap();
+            assert!(summary.negative == 1 && (out[0], out[2]) == (1.0, 3.0) && out[1].is_nan(), "{out:?}");
+        }
+    }
 }
 
 /// A mean that a narrow type cannot hold is counted, and so is a precision, which saturates.
@@ -249,5 +271,31 @@ fn votes_are_kept_and_raised() {
         product.absorb(&vote).unwrap();
         assert_eq!(product.finish().unwrap().no_evidence, 1);
         assert_eq!(state, [expected]);
+    }
+}
+
+/// A weight over a norm that the arithmetic holds with few digits, or not at all, loses none of them in the merge.
+#[test]
+fn coefficients_out_of_range_keep_their_digits() {
+    let merged = |shift: i32, models: usize| {
+        let scale = 2_f32.powi(shift);
+        let fishers = [3.0, 2.3, 1.7].map(|x: f32| [x * scale, 0.6 * x * scale]);
+        let means = [[0.1_f32, 0.7], [1.3, -0.9], [2.9, 0.2]];
+        let rule = Conditioning::new().normalize(Normalize::L2);
+        let factor = |model: usize| {
+            let mut statistics = FisherStatistics::new();
+            statistics.observe(&fishers[model][..]);
+            let factor = Posterior::diagonal(&means[model][..], &fishers[model][..]).unwrap().power([0.1_f32, 0.3, 0.7][model]);
+            factor.conditioned(&rule.scale(&statistics, model == 0).unwrap())
+        };
+        let factors: Vec<_> = (0..models).map(factor).collect();
+        let mut out = [f32::NAN; 2];
+        let _ = Merge::new().run(&factors, &mut out[..]).unwrap();
+        bits(&out)
+    };
+    for models in [2, 3] {
+        for shift in [-120, -60, 60, 124, 126] {
+            assert_eq!(merged(shift, models), merged(0, models), "2^{shift}");
+        }
     }
 }

@@ -14,6 +14,8 @@ pub(crate) mod squares;
 pub(crate) mod step;
 pub(crate) mod stream;
 pub(crate) mod sums;
+#[cfg(test)]
+mod tests;
 
 pub use coefficient::Magnitude;
 pub use dispatch::Shell;

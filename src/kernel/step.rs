@@ -116,14 +116,12 @@ pub(crate) fn remove<R: Real>(precision: R, mean: R, (weight, fisher): (R, R), o
     if weight == R::ZERO || fisher == R::ZERO {
         return Some((precision, mean));
     }
-    if !(precision > R::ZERO && is_finite(precision) && fisher > R::ZERO && is_finite(fisher)) {
+    // Any other number that is no precision shows in what is left: as NaN, or as not above the least.
+    if fisher < R::ZERO {
         return None;
     }
     let ((w, we), (f, fe), (total, te)) = (weight.split(), fisher.split(), precision.split());
     let shift = we + fe - te;
-    if shift > 0 {
-        return None;
-    }
     let (high, low) = exact_product(w, f);
     let (high, low) = (high.times_power_of_two(shift), low.times_power_of_two(shift));
     let left = (total - high) - low;

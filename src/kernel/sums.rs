@@ -26,8 +26,9 @@ struct LaneSum {
 
 impl LaneSum {
     #[inline(always)]
-    fn add(&mut self, lane: usize, value: f64) {
-        let lane = lane % LANES;
+    fn add(&mut self, position: u64, value: f64) {
+        #[allow(clippy::cast_possible_truncation, reason = "the lower digits alone are looked at")]
+        let lane = position as usize % LANES;
         let (sum, dropped) = exact_sum(self.high[lane], value);
         self.high[lane] = sum;
         self.low[lane] += dropped;
@@ -68,8 +69,8 @@ impl LaneSum {
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FisherStatistics {
+    /// Entries so far; the next one's lane.
     count: u64,
-    position: usize,
     /// Entries are added as multiples of `2^unit`, which follows the largest of them.
     unit: Option<i32>,
     sum: LaneSum,
@@ -121,13 +122,13 @@ impl FisherStatistics {
         }
         if largest > 0.0 {
             let scale = self.unit_for(largest);
-            for (i, &entry) in fisher.iter().enumerate() {
+            for (position, &entry) in (self.count..).zip(fisher) {
                 let value = select(entry > 0.0 && is_finite(entry), entry, 0.0) * scale;
-                self.sum.add(self.position + i, value);
-                self.squares.add(self.position + i, value * value);
+                self.sum.add(position, value);
+                self.squares.add(position, value * value);
             }
         }
-        self.position = (self.position + fisher.len()) % LANES;
+        self.count += fisher.len() as u64;
     }
 
     /// The inverse of the unit that entries up to `largest` are added in. The sums change over to a larger one where they must.
@@ -158,10 +159,9 @@ impl<P: Values<f64>> Kernel for Observe<'_, P> {
         let mut at = 0;
         while at < count {
             let mut buffer = [0.0; BLOCK];
-            let block = self.fisher.block::<I, f64>(at, BLOCK.min(count - at), &mut buffer);
+            let block = self.fisher.block::<I, f64>(at, BLOCK, &mut buffer);
             self.statistics.block(block);
             at += BLOCK;
         }
-        self.statistics.count += count as u64;
     }
 }

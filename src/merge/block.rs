@@ -241,7 +241,7 @@ impl<'f, V: Values<R> + Copy, P: Values<R> + Copy, R: Real> Active<'f, V, P, R> 
         tally
     }
 
-    /// What each has to say of one element, the floor applied.
+    /// What each has to say of one element, the floor applied; a negative entry stays what it is.
     #[inline]
     fn evidence(&self, index: usize) -> impl Iterator<Item = Evidence<R>> + Clone + use<'_, 'f, V, P, R> {
         let floored = self.count > 1;
@@ -265,7 +265,7 @@ impl<'f, V: Values<R> + Copy, P: Values<R> + Copy, R: Real> Active<'f, V, P, R> 
         let mut careful = Careful { rule, active: self, summary };
         for (i, out) in mean.iter_mut().enumerate() {
             let index = at + i;
-            let refused = if self.evidence(index).any(|evidence| !is_regular(&evidence)) || self.hides_negative(index) {
+            let refused = if self.evidence(index).any(|evidence| !is_regular(&evidence)) {
                 careful.element(index, precision.is_some()).map(|(element, value)| {
                     *out = value;
                     if let Some(out) = precision.as_mut().and_then(|block| block.get_mut(i)) {
@@ -281,11 +281,6 @@ impl<'f, V: Values<R> + Copy, P: Values<R> + Copy, R: Real> Active<'f, V, P, R> 
             refused.map_err(|refused| careful.error(refused, index))?;
         }
         Ok(())
-    }
-
-    /// A floor hides a negative entry from the product; `again` must not.
-    fn hides_negative(&self, index: usize) -> bool {
-        self.each().any(|(_, factor)| factor.element(index).0 < R::ZERO)
     }
 }
 

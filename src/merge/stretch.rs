@@ -8,6 +8,9 @@ use crate::kernel::Shell;
 use crate::scalar::Real;
 use crate::view::{BLOCK, Values, ValuesMut};
 
+#[cfg(test)]
+mod tests;
+
 /// For how many blocks the dense body is not tried after it failed: zeros among Fisher entries come in rows, so what one block had, the
 /// next ones have. Long enough that trying in vain costs little, short enough that a dense stretch is found soon.
 pub(super) const PATIENCE: usize = 16;
