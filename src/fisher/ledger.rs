@@ -235,16 +235,16 @@ impl<'s, R: Real> Ledger<'s, R> {
     pub(super) fn total(&self, at: usize) -> R {
         let entries = self.entries();
         let number = |at: usize| self.state.get(at).copied().unwrap_or(R::ZERO);
-        let (mut high, mut low) = (R::ZERO, R::ZERO);
-        for slot in 0..self.spec.slots as usize {
-            let at = slot * planes::<R>() * entries + at;
-            let (sum, dropped) = exact_sum(high, number(at));
+        let rest = |at: usize| if planes::<R>() == 2 { number(at + entries) } else { R::ZERO };
+        // Rounding drops nothing from the first, of which zero makes no negative zero.
+        let (mut high, mut low, mut place) = (R::ZERO + number(at), rest(at), at);
+        for _ in 1..self.spec.slots {
+            place += planes::<R>() * entries;
+            let (sum, dropped) = exact_sum(high, number(place));
             high = sum;
-            if planes::<R>() == 2 {
-                low = low + dropped + number(at + entries);
-            }
+            low = low + dropped + rest(place);
         }
-        high + low
+        if planes::<R>() == 2 { high + low } else { high }
     }
 
     /// Adds what another one has summed.
