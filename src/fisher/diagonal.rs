@@ -78,9 +78,9 @@ impl<E: Sampling, R: Real> DiagonalFisher<'_, E, R> {
         let found = out.count();
         expect(ledger.spec.length, found)?;
         let record = ledger.finished()?;
-        let weight = R::from_f64(record.weight);
+        let (totals, weight) = (ledger.totals(), R::from_f64(record.weight));
         let bad = |at: usize| {
-            let total = ledger.total(at);
+            let total = totals.at(at);
             // Most by the pattern, which says so in one comparison of integers.
             if R::is_regular(total) { None } else { defect(total, Role::Precision).map(|defect| (at, defect)) }
         };
@@ -88,7 +88,7 @@ impl<E: Sampling, R: Real> DiagonalFisher<'_, E, R> {
             return Err(Error::BadNumber { tensor: 0, model: 0, role: Role::Precision, index, defect });
         }
         store_each(&mut out, found, |at| {
-            let mean = ledger.total(at) / weight;
+            let mean = totals.at(at) / weight;
             // A call for every number, which small machines feel.
             if ledger.spec.unit == 0 { mean } else { mean.times_power_of_two(ledger.spec.unit.saturating_mul(-2)) }
         });
