@@ -16,14 +16,11 @@ use careful::Careful;
 use crate::door::{self, Expected};
 use crate::error::{Error, Role};
 use crate::gaussian::Factor;
-use crate::kernel::Shell;
+use crate::kernel::{NARROW, Shell};
 use crate::policy::{BadNumbers, NoEvidence};
 use crate::scalar::Real;
 use crate::summary::Summary;
 use crate::view::{Values, ValuesMut};
-
-/// Whether there are no vectors to use, and no memory to waste. (The configuration is for tests of that way on other machines.)
-const NARROW: bool = cfg!(any(not(target_pointer_width = "64"), fisher_merge_narrow));
 
 /// How to merge one tensor: `μ* = (Σ λ_m Λ_m)⁻¹ Σ λ_m Λ_m μ_m`, the mode of the weighted product of the models' posteriors, and `Λ* = Σ
 /// λ_m Λ_m`, its precision (Fisher merging in Matena & Raffel 2022, with the Fisher as Λ), element by element.

@@ -120,7 +120,7 @@ impl<E: Sampling, R: Real> DenseFisher<'_, E, R> {
         let record = self.ledger.finished()?;
         let (ledger, divisor) = (&self.ledger, record.weight);
         let exponent = ledger.spec.unit.saturating_mul(-2);
-        let all = Symmetric { ledger, tensor: 0, first: 0, side: ledger.spec.length, divisor, exponent };
+        let all = Symmetric { totals: ledger.totals(), tensor: 0, first: 0, side: ledger.spec.length, divisor, exponent };
         all.door(&out)?;
         all.write(&mut out);
         Ok(record)

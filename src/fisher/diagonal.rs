@@ -10,7 +10,7 @@ use crate::error::{Error, Role};
 use crate::kernel::scaled::defect;
 use crate::kernel::squares::AddSquares;
 use crate::scalar::Real;
-use crate::view::{BLOCK, Values, ValuesMut, store};
+use crate::view::{Values, ValuesMut, store_each};
 
 /// An estimate of the diagonal Fisher in the making, of one tensor or of several behind one another.
 ///
@@ -78,24 +78,20 @@ impl<E: Sampling, R: Real> DiagonalFisher<'_, E, R> {
         let found = out.count();
         expect(ledger.spec.length, found)?;
         let record = ledger.finished()?;
-        let weight = R::from_f64(record.weight);
-        if let Some((index, defect)) = (0..found).find_map(|at| defect(ledger.total(at), Role::Precision).map(|defect| (at, defect))) {
+        let (totals, weight) = (ledger.totals(), R::from_f64(record.weight));
+        let bad = |at: usize| {
+            let total = totals.at(at);
+            // Most by the pattern, which says so in one comparison of integers.
+            if R::is_regular(total) { None } else { defect(total, Role::Precision).map(|defect| (at, defect)) }
+        };
+        if let Some((index, defect)) = (0..found).find_map(bad) {
             return Err(Error::BadNumber { tensor: 0, model: 0, role: Role::Precision, index, defect });
         }
-        let mut at = 0;
-        while at < found {
-            let mut block = [R::ZERO; BLOCK];
-            let n = BLOCK.min(found - at);
-            for (i, out) in block.iter_mut().enumerate().take(n) {
-                *out = ledger.total(at + i) / weight;
-                // A call for every number, which small machines feel.
-                if ledger.spec.unit != 0 {
-                    *out = out.times_power_of_two(ledger.spec.unit.saturating_mul(-2));
-                }
-            }
-            store(&mut out, at, block.get(..n).unwrap_or_default());
-            at += n;
-        }
+        store_each(&mut out, found, |at| {
+            let mean = totals.at(at) / weight;
+            // A call for every number, which small machines feel.
+            if ledger.spec.unit == 0 { mean } else { mean.times_power_of_two(ledger.spec.unit.saturating_mul(-2)) }
+        });
         Ok(record)
     }
 }

@@ -221,16 +221,16 @@ impl<E: Sampling, R: Real> KroneckerFisher<'_, E, R> {
         Ok(record)
     }
 
-    fn inputs(&self, record: &FisherRecord) -> Symmetric<'_, '_, R> {
+    fn inputs(&self, record: &FisherRecord) -> Symmetric<'_, R> {
         let expand = record.structure == FisherStructure::KroneckerExpand;
         let divisor = if expand { self.ledger.tally_at(self.positions_at()) } else { record.weight };
-        Symmetric { ledger: &self.ledger, tensor: 0, first: 0, side: self.ledger.spec.sides().1, divisor, exponent: 0 }
+        Symmetric { totals: self.ledger.totals(), tensor: 0, first: 0, side: self.ledger.spec.sides().1, divisor, exponent: 0 }
     }
 
-    fn outputs(&self, record: &FisherRecord) -> Symmetric<'_, '_, R> {
+    fn outputs(&self, record: &FisherRecord) -> Symmetric<'_, R> {
         let ((side, before), unit) = (self.ledger.spec.sides(), self.ledger.spec.unit);
         let exponent = unit.saturating_mul(-2);
-        Symmetric { ledger: &self.ledger, tensor: 1, first: triangle(before), side, divisor: record.weight, exponent }
+        Symmetric { totals: self.ledger.totals(), tensor: 1, first: triangle(before), side, divisor: record.weight, exponent }
     }
 
     /// Where `Σ w·T` is: the last of the sums.

@@ -231,20 +231,9 @@ impl<'s, R: Real> Ledger<'s, R> {
         self.block = None;
     }
 
-    /// A sum over all slots, in their order.
-    pub(super) fn total(&self, at: usize) -> R {
-        let entries = self.entries();
-        let number = |at: usize| self.state.get(at).copied().unwrap_or(R::ZERO);
-        let (mut high, mut low) = (R::ZERO, R::ZERO);
-        for slot in 0..self.spec.slots as usize {
-            let at = slot * planes::<R>() * entries + at;
-            let (sum, dropped) = exact_sum(high, number(at));
-            high = sum;
-            if planes::<R>() == 2 {
-                low = low + dropped + number(at + entries);
-            }
-        }
-        high + low
+    /// The sums over all slots.
+    pub(super) fn totals(&self) -> Totals<'_, R> {
+        Totals { state: self.state, entries: self.entries(), slots: self.spec.slots }
     }
 
     /// Adds what another one has summed.
@@ -263,6 +252,48 @@ impl<'s, R: Real> Ledger<'s, R> {
             }
         }
         Ok(())
+    }
+}
+
+/// Sums over all slots.
+#[derive(Clone, Copy)]
+pub(super) struct Totals<'l, R> {
+    state: &'l [R],
+    /// Numbers of a plane of a slot.
+    entries: usize,
+    slots: u32,
+}
+
+impl<R: Real> Totals<'_, R> {
+    /// One of them, the slots in their order.
+    #[inline(always)]
+    pub(super) fn at(&self, at: usize) -> R {
+        // Rounding drops nothing from the first, of which zero makes no negative zero.
+        let first = (R::ZERO + self.number(at), self.rest(at));
+        let (high, low) = if self.slots > 1 { self.with_others(at, first) } else { first };
+        if planes::<R>() == 2 { high + low } else { high }
+    }
+
+    /// A sum of the first slot with those of the others.
+    fn with_others(&self, mut at: usize, (mut high, mut low): (R, R)) -> (R, R) {
+        for _ in 1..self.slots {
+            at += planes::<R>() * self.entries;
+            let (sum, dropped) = exact_sum(high, self.number(at));
+            high = sum;
+            low = low + dropped + self.rest(at);
+        }
+        (high, low)
+    }
+
+    #[inline(always)]
+    fn number(&self, at: usize) -> R {
+        self.state.get(at).copied().unwrap_or(R::ZERO)
+    }
+
+    /// The second number of a sum.
+    #[inline(always)]
+    fn rest(&self, at: usize) -> R {
+        if planes::<R>() == 2 { self.number(at + self.entries) } else { R::ZERO }
     }
 }
 

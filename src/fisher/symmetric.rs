@@ -1,6 +1,6 @@
 //! Symmetric matrices among the sums: lower triangles, row behind row, and the whole matrices that come of them.
 
-use super::ledger::{Ledger, expect};
+use super::ledger::{Totals, expect};
 use super::spec::triangle;
 use crate::error::{Error, FisherFault, Role};
 use crate::kernel::scaled::defect;
@@ -8,8 +8,8 @@ use crate::scalar::Real;
 use crate::view::{BLOCK, ValuesMut, store};
 
 /// A triangle of sums, and what makes a mean of them.
-pub(super) struct Symmetric<'l, 's, R: Real> {
-    pub(super) ledger: &'l Ledger<'s, R>,
+pub(super) struct Symmetric<'l, R: Real> {
+    pub(super) totals: Totals<'l, R>,
     /// Its number in errors.
     pub(super) tensor: usize,
     /// The first of its sums.
@@ -20,7 +20,7 @@ pub(super) struct Symmetric<'l, 's, R: Real> {
     pub(super) exponent: i32,
 }
 
-impl<R: Real> Symmetric<'_, '_, R> {
+impl<R: Real> Symmetric<'_, R> {
     /// Whether all of it can be written: asked before anything is.
     pub(super) fn door(&self, out: &impl ValuesMut<R>) -> Result<(), Error> {
         expect(self.side.saturating_mul(self.side), out.count())?;
@@ -39,7 +39,7 @@ impl<R: Real> Symmetric<'_, '_, R> {
 
     /// Of the lower triangle.
     fn sum(&self, row: usize, column: usize) -> R {
-        self.ledger.total(self.first + triangle(row) + column)
+        self.totals.at(self.first + triangle(row) + column)
     }
 
     /// Writes the mean, both triangles.

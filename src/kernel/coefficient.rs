@@ -86,6 +86,12 @@ impl<R: Real> Coefficient<R> {
         }
     }
 
+    /// The number in the arithmetic type, if it is zero or surely a normal one: most are.
+    #[inline(always)]
+    pub(crate) fn inside(&self) -> Option<R> {
+        inside(self.mantissa, self.exponent)
+    }
+
     #[cfg(all(target_pointer_width = "64", not(fisher_merge_narrow)))]
     #[inline(always)]
     pub(crate) fn reach(&self) -> Reach<R> {
@@ -99,15 +105,27 @@ impl<R: Real> Coefficient<R> {
     }
 }
 
+/// The number, if it is zero or surely a normal one, by its exponent.
+#[inline(always)]
+fn inside<R: Real>(mantissa: R, exponent: i32) -> Option<R> {
+    if mantissa == R::ZERO {
+        Some(R::ZERO)
+    } else if exponent >= R::MIN_EXPONENT && exponent < -R::MIN_EXPONENT {
+        Some(mantissa * R::two_to(exponent))
+    } else {
+        None
+    }
+}
+
 impl<R: Real> Reach<R> {
     #[inline(always)]
     fn of(mantissa: R, exponent: i32) -> Self {
         if mantissa == R::ZERO {
             return Self { value: R::ZERO, regular: true, least: R::ONE, greatest: R::ONE };
         }
-        let inside = exponent >= R::MIN_EXPONENT && exponent < -R::MIN_EXPONENT;
-        let value = if inside { mantissa * R::two_to(exponent) } else { saturate_product(mantissa, exponent) };
-        let regular = inside || value >= R::MIN_NORMAL && value < R::MAX;
+        let inside = inside(mantissa, exponent);
+        let value = inside.unwrap_or_else(|| saturate_product(mantissa, exponent));
+        let regular = inside.is_some() || value >= R::MIN_NORMAL && value < R::MAX;
         // What the exponents say, without a division that could leave the range.
         let least = R::ONE.times_power_of_two(1 - exponent + R::MIN_EXPONENT);
         let greatest = R::ONE.times_power_of_two(R::TOP_EXPONENT - 3 - exponent);

@@ -19,3 +19,6 @@ mod tests;
 
 pub use coefficient::Magnitude;
 pub use dispatch::Shell;
+
+/// Whether there are no vectors to use, and no memory to waste. (The configuration is for tests of that way on other machines.)
+pub(crate) const NARROW: bool = cfg!(any(not(target_pointer_width = "64"), fisher_merge_narrow));

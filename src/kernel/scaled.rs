@@ -6,8 +6,9 @@
 //! Fishers. Where all `λF` are regular (see `fused`), all are normal numbers here as well, so every quotient, and with it every bit of the
 //! mean, is that of the unscaled form.
 
+use super::NARROW;
 use super::coefficient::{Coefficient, saturate};
-use super::step::{absorb, is_finite};
+use super::step::{HAS_FLOATS, absorb, is_finite};
 use crate::error::{Defect, Role};
 use crate::scalar::Real;
 
@@ -53,6 +54,19 @@ fn product<R: Real>(evidence: &Evidence<R>) -> Option<(R, i32)> {
     Some((significand, evidence.coefficient.exponent + exponent + carried))
 }
 
+/// [`absorb`] of a precision that may have left the range.
+#[inline(always)]
+fn absorb_saturated<R: Real>(precision: R, mean: R, p: R, other: R) -> (R, R) {
+    absorb(precision, mean, saturate(p), other)
+}
+
+/// The same as a function of its own: what it compares with then needs no registers around the calls of a loop, nor room on the stack to
+/// save them.
+#[inline(never)]
+fn absorb_apart<R: Real>(precision: R, mean: R, p: R, other: R) -> (R, R) {
+    absorb_saturated(precision, mean, p, other)
+}
+
 /// The recurrence over all models of one element; `target` is what it starts from. A precision that is NaN, infinite or negative makes
 /// both results NaN.
 #[inline]
@@ -67,8 +81,12 @@ pub(crate) fn merge<R: Real>(models: impl Iterator<Item = Evidence<R>> + Clone, 
             }
             let Some((significand, exponent)) = product(&evidence) else { continue };
             if absorbing {
-                let p = saturate(significand.times_power_of_two(exponent - largest + R::TOP_EXPONENT));
-                (precision, mean) = absorb(precision, mean, p, evidence.mean);
+                let p = significand.times_power_of_two(exponent - largest + R::TOP_EXPONENT);
+                (precision, mean) = if NARROW && HAS_FLOATS {
+                    absorb_apart(precision, mean, p, evidence.mean)
+                } else {
+                    absorb_saturated(precision, mean, p, evidence.mean)
+                };
             } else {
                 largest = largest.max(exponent);
             }

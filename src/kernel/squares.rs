@@ -5,6 +5,7 @@
 
 use core::marker::PhantomData;
 
+use super::NARROW;
 use super::dispatch::Kernel;
 use super::step::{exact_sum, is_finite};
 use crate::scalar::isa::Isa;
@@ -114,10 +115,17 @@ impl<V: Values<R>, R: Real> Kernel for AddSquares<'_, V, R> {
         while at < count {
             let mut buffer = [R::ZERO; BLOCK];
             let block = self.gradient.block::<I, R>(at, BLOCK.min(count - at), &mut buffer);
-            out_of_range += leaving(block, scale);
+            if !NARROW {
+                out_of_range += leaving(block, scale);
+            }
             let terms = block.iter().map(|&value| {
                 let scaled = value * scale;
-                scaled * scaled * weight
+                let square = scaled * scaled;
+                // A second loop costs more than a look by the pattern where there are no vectors.
+                if NARROW && !R::is_regular(square) {
+                    out_of_range += u64::from(leaves(value, square));
+                }
+                square * weight
             });
             self.sums.add(at, terms);
             at += BLOCK;
@@ -132,17 +140,18 @@ pub(crate) fn leaving<R: Real>(block: &[R], scale: R) -> u64 {
     let mut found = R::Lane::default();
     for &value in block {
         let scaled = value * scale;
-        let square = scaled * scaled;
-        found |= R::Lane::from(((square < R::MIN_NORMAL) & (value != R::ZERO)) | (square > R::MAX));
+        found |= R::Lane::from(leaves(value, scaled * scaled));
     }
     if found.into() == 0 {
         return 0;
     }
-    let leaves = |&&value: &&R| {
-        let square = (value * scale) * (value * scale);
-        (square < R::MIN_NORMAL && value != R::ZERO) || square > R::MAX
-    };
-    block.iter().filter(leaves).count() as u64
+    block.iter().filter(|&&value| leaves(value, (value * scale) * (value * scale))).count() as u64
+}
+
+/// Whether the square of a number that is not zero leaves the normal range.
+#[inline(always)]
+fn leaves<R: Real>(value: R, square: R) -> bool {
+    ((square < R::MIN_NORMAL) & (value != R::ZERO)) | (square > R::MAX)
 }
 
 /// How many numbers that are not zero are outside of the normal range. At most a block.

@@ -43,7 +43,7 @@ pub(crate) fn between<R: Real>(mean: R, other: R, r: R) -> R {
 }
 
 /// Whether numbers are compared by instructions, not by functions.
-const HAS_FLOATS: bool = cfg!(any(target_pointer_width = "64", target_abi = "eabihf", target_arch = "wasm32"));
+pub(super) const HAS_FLOATS: bool = cfg!(any(target_pointer_width = "64", target_abi = "eabihf", target_arch = "wasm32"));
 
 /// [`between`] for machines without vectors: most of the time `x` lies between the two, which the signs of its differences tell, or the
 /// patterns where a difference is a call.

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::gaussian::Views;
 use crate::kernel::fused::Part;
 use crate::kernel::range::{overflows, saturate_precisions};
-use crate::kernel::step::{absorb_regular, between_strictly, is_finite};
+use crate::kernel::step::{absorb_regular, between_strictly, is_finite, select};
 use crate::scalar::Real;
 use crate::scalar::encoding::Encoding;
 use crate::view::{Values, ValuesMut};
@@ -39,10 +39,10 @@ where
             at += if is_dense { self.dense(at) } else { 0 };
             if at < count {
                 // One after the other, none within the other: the stack is as deep as the deepest of them.
-                let (precision, mean) = match self.element(at) {
-                    Some(element) => element,
-                    None => self.careful.element(at, counted).map_err(|refused| self.careful.error(refused, at))?,
-                };
+                let (mut precision, mut mean) = self.element(at);
+                if precision == R::ZERO {
+                    (precision, mean) = self.careful.element(at, counted).map_err(|refused| self.careful.error(refused, at))?;
+                }
                 self.save(at, precision, mean);
                 at += 1;
             }
@@ -61,25 +61,26 @@ where
         pair::<R, P::Encoding, V::Encoding, O::Encoding>(part(R::ZERO, a, a_raw), part(R::ZERO, b, b_raw), out)
     }
 
-    /// Precision and mean of one element of any kind, if it is one of finite numbers in range and has evidence.
+    /// Precision and mean of one element of finite numbers in range that has evidence; a precision of zero for any other. Two numbers, and
+    /// no call within, since both would go to the stack.
     #[inline(never)]
-    fn element(&mut self, index: usize) -> Option<(R, R)> {
+    fn element(&mut self, index: usize) -> (R, R) {
         let active = &self.careful.active;
         let (mut total, mut mean, mut first, mut irregular) = (R::ZERO, R::ZERO, true, false);
         for (_, factor) in active.each() {
-            let ((fisher, other), floor, coefficient) = (factor.element(index), active.floor(factor), factor.coefficient().reach());
+            let ((fisher, other), floor, coefficient) = (factor.element(index), active.floor(factor), factor.coefficient().inside());
             let low = floor > R::ZERO && fisher < floor;
             self.careful.summary.floored += u64::from(low);
             let raised = if low { floor } else { fisher };
-            let p = coefficient.value * raised;
-            let fine = coefficient.regular && is_finite(other) && (raised == R::ZERO || R::is_regular(p));
+            let p = coefficient.unwrap_or(R::ZERO) * raised;
+            let fine = coefficient.is_some() && is_finite(other) && (raised == R::ZERO || R::is_regular(p));
             irregular |= !fine || fisher < R::ZERO;
             if first {
                 (mean, first) = (other, false);
             }
             (total, mean) = absorb_regular(total, mean, p, other);
         }
-        (!irregular && total != R::ZERO).then_some((total, mean))
+        (select(irregular, R::ZERO, total), mean)
     }
 
     /// Stores an element.

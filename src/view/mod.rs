@@ -20,7 +20,7 @@ pub use any::{AnySlice, AnySliceMut};
 pub(crate) use any::{of_reals, of_reals_mut};
 pub use bits::{Bf16Bits, F16Bits};
 pub use bytes::LeBytes;
-pub(crate) use sealed::store;
+pub(crate) use sealed::{store, store_each};
 
 use crate::scalar::{Dtype, Real};
 
@@ -123,6 +123,18 @@ pub(crate) mod sealed {
         }
         for (k, block) in values.chunks(BLOCK).enumerate() {
             view.commit::<Portable, R>(at.saturating_add(k * BLOCK), block);
+        }
+    }
+
+    /// Stores the first `n` numbers one after the other, as many as there is room for.
+    #[inline(always)]
+    pub(crate) fn store_each<V: Save, R: Real>(view: &mut V, n: usize, number: impl Fn(usize) -> R) {
+        if let Some(raw) = view.patterns_mut(0, n) {
+            raw.iter_mut().enumerate().for_each(|(at, raw)| *raw = V::Encoding::encode(number(at)));
+            return;
+        }
+        for at in 0..n {
+            view.set(at, number(at));
         }
     }
 

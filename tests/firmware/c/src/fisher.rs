@@ -5,15 +5,23 @@ use fisher_merge::{DiagonalFisher, FISHER_HEADER, FisherHeader, FisherSpec, Grad
 use crate::views::{Numbers, read, write};
 use crate::{Refusal, code};
 
+/// Bytes of the header of a Fisher's state, which the two travel with: little-endian, the same on every machine.
+pub const FM_FISHER_HEADER: usize = 64;
+
+/// A number that has left its meaning fails the build.
+const _: () = assert!(FM_FISHER_HEADER == FISHER_HEADER, "the library has another size for this");
+
 type Fisher<'s> = DiagonalFisher<'s, ObservedLabels, f32>;
 
+/// How many floats the state of a Fisher of `n` parameters has.
 #[unsafe(no_mangle)]
 pub extern "C" fn fm_fisher_state_len(n: usize) -> usize {
     FisherSpec::new(n).state_len::<f32>()
 }
 
-/// # Safety
-/// As the header says.
+/// Starts a Fisher of `n` parameters from observed labels: clears the `fm_fisher_state_len(n)` floats of `state`, and writes the header that
+/// belongs to it. `model` is a tag of the caller's, such as a hash of the parameters: Fishers of other tags do not combine.
+/// cbindgen:ptrs-as-arrays=[[header; FM_FISHER_HEADER]]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fm_fisher_start(state: *mut f32, n: usize, model: u64, header: *mut u8) -> i32 {
     let start = || {
@@ -26,15 +34,17 @@ pub unsafe extern "C" fn fm_fisher_start(state: *mut f32, n: usize, model: u64, 
     code(start())
 }
 
-/// # Safety
-/// As the header says.
+/// Adds an example: the squares of the `n` numbers of its `gradient`, which was computed of a loss times `loss_scale` (1 for one as it is).
+/// State and header are those of `fm_fisher_start`, or what was kept of them; a header that does not describe a state of `n` parameters is
+/// refused.
+/// cbindgen:ptrs-as-arrays=[[header; FM_FISHER_HEADER]]
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fm_fisher_example(state: *mut f32, header: *mut u8, gradient: Numbers, loss_scale: f32) -> i32 {
+pub unsafe extern "C" fn fm_fisher_example(state: *mut f32, n: usize, header: *mut u8, gradient: Numbers, loss_scale: f32) -> i32 {
     let example = || {
         // SAFETY: the caller's.
         let header = unsafe { write(header, FISHER_HEADER)? };
         // SAFETY: the caller's.
-        let (mut fisher, n) = unsafe { resume(state, header)? };
+        let mut fisher = unsafe { resume(state, n, header)? };
         // SAFETY: the caller's.
         let gradient = unsafe { gradient.view(n)? };
         fisher.example(Gradient::new(gradient).loss_scale(f64::from(loss_scale)))?;
@@ -43,30 +53,27 @@ pub unsafe extern "C" fn fm_fisher_example(state: *mut f32, header: *mut u8, gra
     code(example())
 }
 
-/// # Safety
-/// As the header says.
+/// Writes the Fisher, the `n` means of squared gradients over the examples, to `fisher`. More examples may follow.
+/// cbindgen:ptrs-as-arrays=[[header; FM_FISHER_HEADER]]
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fm_fisher_finish(state: *mut f32, header: *const u8, out: *mut f32) -> i32 {
+pub unsafe extern "C" fn fm_fisher_finish(state: *mut f32, n: usize, header: *const u8, fisher: *mut f32) -> i32 {
     let finish = || {
         // SAFETY: the caller's.
-        let (fisher, n) = unsafe { resume(state, read(header, FISHER_HEADER)?)? };
-        // SAFETY: the caller's.
-        let out = unsafe { write(out, n)? };
-        fisher.finish_into(out).map(|_| ()).map_err(Refusal::from)
+        let (sums, out) = unsafe { (resume(state, n, read(header, FISHER_HEADER)?)?, write(fisher, n)?) };
+        sums.finish_into(out).map(|_| ()).map_err(Refusal::from)
     };
     code(finish())
 }
 
-/// Goes on with a state that its header describes; gives how many parameters there are.
+/// Goes on with a state that its header describes.
 ///
 /// # Safety
-/// The state must be as long as the header says.
-unsafe fn resume<'s>(state: *mut f32, header: &[u8]) -> Result<(Fisher<'s>, usize), Refusal> {
+/// The state must be that of `n` parameters, whatever the header says.
+unsafe fn resume<'s>(state: *mut f32, n: usize, header: &[u8]) -> Result<Fisher<'s>, Refusal> {
     let header = FisherHeader::from_bytes(header)?;
-    let (n, count) = (header.spec.length(), header.spec.state_len::<f32>());
     // SAFETY: the caller's.
-    let state = unsafe { write(state, count)? };
-    Ok((Fisher::resume(&header, state)?, n))
+    let state = unsafe { write(state, fm_fisher_state_len(n))? };
+    Ok(Fisher::resume(&header, state)?)
 }
 
 fn save(fisher: &Fisher<'_>, header: &mut [u8]) -> Result<(), Refusal> {

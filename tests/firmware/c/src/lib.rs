@@ -1,16 +1,22 @@
-//! The library for C: the functions of `include/fisher_merge.h`, which says what they do.
+//! The library for C. `include/fisher_merge.h` is made of what is public here and of its comments, which therefore speak to C.
 //!
 //! Links only into programs that cannot panic: the panic handler calls a function that exists nowhere.
 #![no_std]
 #![allow(unsafe_code, reason = "pointers come from C, whose caller vouches for them as the header says")]
 
-mod fisher;
-mod merge;
+// The order of the header.
+mod codes;
 mod views;
+
+mod merge;
+
+mod fisher;
 
 use core::panic::PanicInfo;
 
 use fisher_merge::Error;
+
+use crate::codes::{FM_MODELS, FM_NULL, FM_OK, FM_POLICY, FM_TYPE};
 
 unsafe extern "C" {
     /// Defined nowhere: a reference to it fails the link.
@@ -41,11 +47,11 @@ impl From<Error> for Refusal {
 /// An outcome as C has it.
 fn code(outcome: Result<(), Refusal>) -> i32 {
     match outcome {
-        Ok(()) => 0,
+        Ok(()) => FM_OK,
         Err(Refusal::Library(error)) => i32::from(error.code()),
-        Err(Refusal::Null) => -1,
-        Err(Refusal::Type) => -2,
-        Err(Refusal::Models) => -3,
-        Err(Refusal::Policy) => -4,
+        Err(Refusal::Null) => FM_NULL,
+        Err(Refusal::Type) => FM_TYPE,
+        Err(Refusal::Models) => FM_MODELS,
+        Err(Refusal::Policy) => FM_POLICY,
     }
 }

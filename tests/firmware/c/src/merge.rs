@@ -5,24 +5,37 @@ use fisher_merge::{AnySlice, Error, Factor, Merge, NoEvidence, Posterior, Runnin
 use crate::views::{Numbers, NumbersOut, read, write};
 use crate::{Refusal, code};
 
-/// `FM_MODELS_MAX`.
-const MODELS: usize = 8;
+/// Models that one merge takes at most; more go one after the other through fm_absorb.
+pub const FM_MODELS_MAX: usize = 8;
 
-/// `fm_model`.
+/// What an element without evidence gets: the mean of the first model that takes part.
+pub const FM_KEEP_TARGET: u32 = 0;
+/// What an element without evidence gets: the mean of all models, by their weights alone.
+pub const FM_WEIGHTED_MEAN: u32 = 1;
+/// What an element without evidence gets: the merge is refused (FM_NO_EVIDENCE).
+pub const FM_REFUSE: u32 = 2;
+
+/// A posterior and its weight.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Model {
-    mean: Numbers,
-    fisher: Numbers,
-    weight: f32,
+    /// The parameters.
+    pub mean: Numbers,
+    /// Their Fisher, the diagonal. One whose data is null is one everywhere: the plain average.
+    pub fisher: Numbers,
+    /// Zero or more; a model of weight zero takes no part.
+    pub weight: f32,
 }
 
-/// `fm_summary`.
+/// What a merge counted.
 #[repr(C)]
 pub struct Counts {
-    elements: u64,
-    no_evidence: u64,
-    out_of_range: u64,
+    /// The elements of the merge.
+    pub elements: u64,
+    /// Those where no model had evidence.
+    pub no_evidence: u64,
+    /// Results that left a range: a precision that saturated, a finite mean that its storage type made infinite.
+    pub out_of_range: u64,
 }
 
 type AnyFactor<'a> = Factor<AnySlice<'a>, AnySlice<'a>, f32>;
@@ -45,15 +58,16 @@ impl Model {
 
 fn policy(number: u32) -> Result<NoEvidence<'static, f32>, Refusal> {
     match number {
-        0 => Ok(NoEvidence::KeepTarget),
-        1 => Ok(NoEvidence::WeightedMean),
-        2 => Ok(NoEvidence::Error),
+        FM_KEEP_TARGET => Ok(NoEvidence::KeepTarget),
+        FM_WEIGHTED_MEAN => Ok(NoEvidence::WeightedMean),
+        FM_REFUSE => Ok(NoEvidence::Error),
         _ => Err(Refusal::Policy),
     }
 }
 
-/// # Safety
-/// As the header says.
+/// Merges `count` models of `n` parameters each into `mean`. `precision` gets the merged precision, the Fisher of the merged model, and
+/// `summary` the counts; both may be null. `no_evidence` is FM_KEEP_TARGET, FM_WEIGHTED_MEAN or FM_REFUSE. All numbers are looked at before
+/// the first is written, but for FM_REFUSE, whose refusal comes on the way.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fm_merge(
     models: *const Model,
@@ -89,7 +103,7 @@ unsafe fn merge(
     }
     // SAFETY: the caller's.
     let models = unsafe { read(models, count)? };
-    let mut factors = [Posterior::isotropic(AnySlice::F32(&[])).power(0.0); MODELS];
+    let mut factors = [Posterior::isotropic(AnySlice::F32(&[])).power(0.0); FM_MODELS_MAX];
     let factors = factors.get_mut(..count).ok_or(Refusal::Models)?;
     for (factor, model) in factors.iter_mut().zip(models) {
         // SAFETY: the caller's.
@@ -107,8 +121,9 @@ unsafe fn merge(
     Ok(merge.run_with_precision(factors, mean, precision)?)
 }
 
-/// # Safety
-/// As the header says.
+/// Absorbs one more model into a running product of `n` parameters, which is two arrays and two numbers of the caller's: all zero for the
+/// empty one. `weight` is the sum of the weights and `absorbed` the number of models so far. The product is a valid model after every call;
+/// an element without evidence has the mean of the first model.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fm_absorb(
     precision: *mut f32,

@@ -7,19 +7,32 @@ use fisher_merge::{AnySlice, AnySliceMut};
 
 use crate::Refusal;
 
-/// `fm_numbers`.
+/// A storage type: float.
+pub const FM_F32: u32 = 1;
+/// A storage type: patterns of IEEE binary16, as uint16_t of this machine.
+pub const FM_F16: u32 = 2;
+/// A storage type: patterns of bfloat16, as uint16_t of this machine.
+pub const FM_BF16: u32 = 3;
+
+/// Numbers to read; how many is said by the function.
+/// cbindgen:field-names=[type, data]
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Numbers {
-    pub(crate) dtype: u32,
-    pub(crate) data: *const c_void,
+    /// FM_F32, FM_F16 or FM_BF16.
+    pub dtype: u32,
+    /// The first of them.
+    pub data: *const c_void,
 }
 
-/// `fm_numbers_out`.
+/// Numbers to write; each is rounded once to its type.
+/// cbindgen:field-names=[type, data]
 #[repr(C)]
 pub struct NumbersOut {
-    dtype: u32,
-    data: *mut c_void,
+    /// FM_F32, FM_F16 or FM_BF16.
+    pub dtype: u32,
+    /// The first of them.
+    pub data: *mut c_void,
 }
 
 /// # Safety
@@ -49,9 +62,9 @@ impl Numbers {
         // SAFETY: the caller's, of the type that it names.
         unsafe {
             match self.dtype {
-                1 => Ok(AnySlice::F32(read(self.data.cast(), n)?)),
-                2 => Ok(AnySlice::F16(read(self.data.cast(), n)?)),
-                3 => Ok(AnySlice::Bf16(read(self.data.cast(), n)?)),
+                FM_F32 => Ok(AnySlice::F32(read(self.data.cast(), n)?)),
+                FM_F16 => Ok(AnySlice::F16(read(self.data.cast(), n)?)),
+                FM_BF16 => Ok(AnySlice::Bf16(read(self.data.cast(), n)?)),
                 _ => Err(Refusal::Type),
             }
         }
@@ -65,9 +78,9 @@ impl NumbersOut {
         // SAFETY: the caller's, of the type that it names.
         unsafe {
             match self.dtype {
-                1 => Ok(AnySliceMut::F32(write(self.data.cast(), n)?)),
-                2 => Ok(AnySliceMut::F16(write(self.data.cast(), n)?)),
-                3 => Ok(AnySliceMut::Bf16(write(self.data.cast(), n)?)),
+                FM_F32 => Ok(AnySliceMut::F32(write(self.data.cast(), n)?)),
+                FM_F16 => Ok(AnySliceMut::F16(write(self.data.cast(), n)?)),
+                FM_BF16 => Ok(AnySliceMut::Bf16(write(self.data.cast(), n)?)),
                 _ => Err(Refusal::Type),
             }
         }

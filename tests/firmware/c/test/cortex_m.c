@@ -31,4 +31,7 @@ static void start(void) {
 
 static void fault(void) { stop(1); }
 
-__attribute__((section(".vectors"), used)) static const void *const vectors[4] = {stack_top, (const void *)start, (const void *)fault, (const void *)fault};
+__attribute__((section(".vectors"), used)) static const struct {
+    const void *stack;
+    void (*start)(void), (*faults[2])(void);
+} vectors = {stack_top, start, {fault, fault}};

@@ -89,31 +89,55 @@ static int running_is_right(void) {
 
 static int fishers_are_right(void) {
     static const uint16_t gradient[2] = {0x4400, 0xc000}; /* 4 and -2, under a loss scale of 2 */
-    float state[12], fisher[2], other = 0.0f;
+    float state[12], fisher[2];
     uint8_t header[FM_FISHER_HEADER];
     fm_numbers numbers = {FM_F16, gradient};
     if (fm_fisher_state_len(2) != COUNT(state) || fm_fisher_start(state, 2, 7, header) != FM_OK) {
         return 0;
     }
-    if (fm_fisher_finish(state, header, fisher) != FM_NO_EXAMPLES) {
+    if (fm_fisher_finish(state, 2, header, fisher) != FM_NO_EXAMPLES) {
         return 0;
     }
-    if (fm_fisher_example(state, header, numbers, 2.0f) != FM_OK || fm_fisher_example(state, header, numbers, 2.0f) != FM_OK) {
+    if (fm_fisher_example(state, 2, header, numbers, 2.0f) != FM_OK || fm_fisher_example(state, 2, header, numbers, 2.0f) != FM_OK) {
         return 0;
     }
-    if (fm_fisher_finish(state, header, fisher) != FM_OK || fisher[0] != 4.0f || fisher[1] != 1.0f) {
+    if (fm_fisher_finish(state, 2, header, fisher) != FM_OK || fisher[0] != 4.0f || fisher[1] != 1.0f) {
         return 0;
     }
-    header[40]++; /* examples */
-    if (fm_fisher_finish(state, header, &other) != FM_FISHER_COUNTS) {
-        return 0;
+    return 1;
+}
+
+/* A header that is not the state's, by the one byte that differs: refused by its code, with the output as it was. */
+static int headers_are_refused(void) {
+    static const struct {
+        uint8_t at, byte;
+        int32_t code;
+    } wrong[] = {
+        {0, 0, FM_FISHER_FOREIGN},        {4, 2, FM_FISHER_VERSION},    {6, 2, FM_FISHER_ELEMENT},
+        {7, 1, FM_FISHER_ESTIMATOR},      {7, 9, FM_FISHER_FOREIGN},    {16, 0, FM_FISHER_ZERO},
+        {16, 3, FM_FISHER_LENGTH},        {20, 3, FM_FISHER_STRUCTURE}, {24, 9, FM_FISHER_LENGTH},
+        {31, 255, FM_FISHER_LENGTH},      {40, 2, FM_FISHER_COUNTS},
+    };
+    static const float gradient[2] = {1.0f, 2.0f};
+    float state[12], fisher[2] = {9.0f, 9.0f};
+    uint8_t header[FM_FISHER_HEADER];
+    fm_numbers numbers = {FM_F32, gradient};
+    size_t at;
+    int right = fm_fisher_start(state, 2, 7, header) == FM_OK;
+    right &= fm_fisher_example(state, 2, header, numbers, 0.0f) == FM_BAD_LOSS_SCALE;
+    right &= fm_fisher_example(state, 2, header, numbers, 1.0f) == FM_OK;
+    for (at = 0; at < COUNT(wrong); at++) {
+        uint8_t byte = header[wrong[at].at];
+        header[wrong[at].at] = wrong[at].byte;
+        right &= fm_fisher_finish(state, 2, header, fisher) == wrong[at].code;
+        right &= fm_fisher_example(state, 2, header, numbers, 1.0f) == wrong[at].code;
+        header[wrong[at].at] = byte;
     }
-    header[4] = 2; /* version */
-    if (fm_fisher_finish(state, header, &other) != FM_FISHER_VERSION) {
-        return 0;
-    }
-    header[0] = 0;
-    return fm_fisher_finish(state, header, &other) == FM_FISHER_FOREIGN && other == 0.0f;
+    right &= fm_fisher_finish(state, 1, header, fisher) == FM_FISHER_LENGTH;
+    right &= fm_fisher_finish(NULL, 2, header, fisher) == FM_NULL;
+    right &= fisher[0] == 9.0f && fisher[1] == 9.0f;
+    right &= fm_fisher_finish(state, 2, header, fisher) == FM_OK && fisher[0] == 1.0f && fisher[1] == 4.0f;
+    return right;
 }
 
 /* Each by its code, with the output as it was. */
@@ -154,6 +178,7 @@ int machine_main(void) {
         {"C: the published vectors\n", vectors_are_met},
         {"C: a running product\n", running_is_right},
         {"C: a Fisher\n", fishers_are_right},
+        {"C: headers of other states\n", headers_are_refused},
         {"C: refusals\n", refusals_are_right},
     };
     int status = 0;

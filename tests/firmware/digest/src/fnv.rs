@@ -8,13 +8,18 @@ pub struct Digest {
     state: u64,
     /// The first row of a published file that came out otherwise.
     pub missed: Option<u32>,
-    /// Calls that went through and calls that were refused: a section that is all refusals would say little.
-    pub calls: [u32; 2],
+    /// Calls that went through: a section that is all refusals would say little.
+    pub done: u32,
+    /// Calls that were refused, by their code.
+    pub refused: [u16; CODES],
 }
+
+/// Codes of errors are below this.
+const CODES: usize = 80;
 
 impl Default for Digest {
     fn default() -> Self {
-        Self { state: 0xcbf2_9ce4_8422_2325, missed: None, calls: [0; 2] }
+        Self { state: 0xcbf2_9ce4_8422_2325, missed: None, done: 0, refused: [0; CODES] }
     }
 }
 
@@ -58,7 +63,7 @@ impl Digest {
     }
 
     pub fn summary(&mut self, summary: &Summary) {
-        self.calls[0] += 1;
+        self.done += 1;
         let Summary { elements, no_evidence, floored, nan, infinite, negative, out_of_range, normalized, .. } = *summary;
         [elements, no_evidence, floored, nan, infinite, negative, out_of_range, u64::from(normalized)]
             .iter()
@@ -66,14 +71,16 @@ impl Digest {
     }
 
     pub fn record(&mut self, record: &FisherRecord) {
-        self.calls[0] += 1;
+        self.done += 1;
         [record.examples, record.out_of_range, record.model].iter().for_each(|&count| self.word(count));
         [record.weight, record.squared_weight].iter().for_each(|&sum| self.number(sum));
     }
 
     /// The code of an error, and where it is.
     pub fn error(&mut self, error: &Error) {
-        self.calls[1] += 1;
+        if let Some(refused) = self.refused.get_mut(usize::from(error.code())) {
+            *refused += 1;
+        }
         self.word(u64::from(error.code()));
         match *error {
             Error::BadNumber { tensor, model, index, .. } => [tensor, model, index].iter().for_each(|&at| self.size(at)),

@@ -14,8 +14,9 @@ fn main() {
                 println!("{} misses row {row} of the published vectors", section.name);
                 missed = true;
             }
-            let [done, refused] = digest.calls;
-            eprintln!("{}: {done} calls, {refused} refused", section.name);
+            let refused = digest.refused.iter().enumerate().filter(|&(_, &count)| count > 0);
+            let refused: Vec<_> = refused.map(|(code, count)| format!("{count} by code {code}")).collect();
+            eprintln!("{}: {} calls done; refused: {}", section.name, digest.done, refused.join(", "));
             println!("{} {:016x}", section.name, digest.value());
             all.word(digest.value());
         }
