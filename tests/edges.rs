@@ -92,42 +92,6 @@ fn streamed_outputs_are_the_same() {
     }
 }
 
-/// Jobs of several lengths over long tensors, dense but for a few elements: what stands at the edges of blocks, of turns and of stretches
-/// is what a merge of the piece alone gives, and every job's counts are its own.
-#[test]
-fn turns_of_jobs_show_nowhere() {
-    const TURN: usize = 4 * 256;
-    let lengths = [6 * TURN + 77, 3, 5 * TURN - 1, TURN + 256, 0];
-    for zeros in [&[][..], &[0], &[256 * 5 + 3], &[TURN - 1, TURN, 3 * TURN + 700], &[17, 20 * 256, 20 * 256 + 1]] {
-        let models = [0, 1].map(|model| {
-            let (mean, _) = painted(lengths[0], model);
-            let fisher = (0..lengths[0]).map(|i| if zeros.contains(&i) { 0.0 } else { ((i * 3 + model) % 97 + 1) as f32 * 0.01 });
-            (mean, fisher.collect::<Vec<f32>>())
-        });
-        let all = lengths.map(|length| factors(&models, 0..length));
-        let mut means = lengths.map(|length| vec![f32::NAN; length + 5]);
-        let mut precisions = lengths.map(|length| vec![f32::NAN; length]);
-        let mut jobs: Vec<_> = (all.iter().zip(&mut means).zip(&mut precisions).zip(lengths).enumerate())
-            // The first block of some is short.
-            .map(|(k, (((factors, mean), precision), length))| Job::with_precision(factors, &mut mean[k..k + length], &mut precision[..]))
-            .collect();
-        Merge::new().run_all(&mut jobs).unwrap();
-        let summaries: Vec<Summary> = jobs.iter().map(|job| job.summary).collect();
-        for (k, length) in lengths.into_iter().enumerate() {
-            let (mut mean, mut precision, mut sum) = (vec![f32::NAN; length], vec![f32::NAN; length], Summary::default());
-            for from in (0..length).step_by(50) {
-                let cut = from..(from + 50).min(length);
-                let (mean, precision) = (&mut mean[cut.clone()], &mut precision[cut.clone()]);
-                sum.add(&Merge::new().run_with_precision(&factors(&models, cut), mean, precision).unwrap());
-            }
-            assert!(bits(&means[k][k..k + length]) == bits(&mean), "means of job {k}, zeros at {zeros:?}");
-            assert!(bits(&precisions[k]) == bits(&precision), "precisions of job {k}, zeros at {zeros:?}");
-            assert_eq!(summaries[k], sum);
-            assert!(means[k][..k].iter().chain(&means[k][k + length..]).all(|beside| beside.is_nan()));
-        }
-    }
-}
-
 #[test]
 fn sixty_four_models_and_none() {
     let models: Vec<_> = (0..64).map(|model| painted(40, model)).collect();
