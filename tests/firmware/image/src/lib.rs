@@ -1,34 +1,35 @@
-//! Firmware that merges two adapters.
+//! What firmware does that merges two adapters, as scenes that come out right or wrong on any machine.
 //!
-//! Their means and Fishers are constants in flash, read a page at a time; the merge goes to RAM, in place. Its panic handler calls a
-//! function that exists nowhere: it links only if no panic can be reached.
+//! Means and Fishers are constants in flash, read a page at a time; the merge goes to RAM, in place. `board` runs them, with a panic
+//! handler that calls a function which exists nowhere: it links only if no panic can be reached.
 #![no_std]
-#![no_main]
 #![deny(unsafe_code)]
 
-mod board;
 mod flash;
 mod layout;
 mod model;
 mod refusals;
 mod scenes;
 
-/// What it is called, and how it is run.
-type Scene = (&'static str, fn() -> Option<bool>);
-
-/// The scenes, and whether each came out as it must.
-fn run() -> bool {
-    let scenes: [Scene; 4] = [
-        ("a merge in place", scenes::fused),
-        ("one after the other, valid in between", scenes::running),
-        ("a Fisher from gradients", scenes::fisher),
-        ("refusals", refusals::all),
-    ];
-    scenes.iter().fold(true, |right, (name, scene)| {
-        let outcome = scene() == Some(true);
-        board::print(if outcome { "right: " } else { "WRONG: " });
-        board::print(name);
-        board::print("\n");
-        right && outcome
-    })
+/// What is shown, and whether it comes out as it must.
+#[derive(Clone, Copy)]
+pub struct Scene {
+    pub name: &'static str,
+    run: fn() -> Option<bool>,
 }
+
+impl Scene {
+    /// Runs it; something that had to go through and did not is wrong as well.
+    #[must_use]
+    pub fn is_right(&self) -> bool {
+        (self.run)() == Some(true)
+    }
+}
+
+/// All scenes.
+pub static SCENES: [Scene; 4] = [
+    Scene { name: "a merge in place", run: scenes::fused },
+    Scene { name: "one after the other, valid in between", run: scenes::running },
+    Scene { name: "a Fisher from gradients", run: scenes::fisher },
+    Scene { name: "refusals", run: refusals::all },
+];
