@@ -1,10 +1,14 @@
 //! The published vectors (`tests/vectors`), made by a script that shares no code with the crate: every bit of every line, in every shell,
-//! fused and running.
+//! fused and running; and those bits against the definition, by the table of tolerances.
 #![allow(clippy::unwrap_used, reason = "a file that cannot be read fails the test")]
+
+mod common;
 
 use std::collections::BTreeMap;
 
-use fisher_merge::{Dtype, Factor, LeBytes, Merge, NoEvidence, Posterior, Real, RunningProduct, Shell, Values, ValuesMut};
+use common::exact::{Evidence, Exact, Ratio, largest_mean, natural_product, product_mean, tiniest_exponent};
+use common::tolerance;
+use fisher_merge::{Dtype, Factor, LeBytes, Merge, NoEvidence, Posterior, Real, RunningProduct, Shell, Values, ValuesMut, reference};
 
 /// The lines of a file, split, without comments.
 fn lines(name: &str) -> Vec<Vec<String>> {
@@ -118,6 +122,99 @@ fn merges_in_f32() {
 #[test]
 fn merges_in_f64() {
     assert!(merges::<f64>("merge_f64.txt")["ordinary"] > 50);
+}
+
+/// A pattern as the number that it is; `None` if it is infinite.
+fn exact(storage: Dtype, pattern: &[u8]) -> Option<Exact> {
+    let bits = pattern.iter().rev().fold(0, |bits, &byte| bits << 8 | u64::from(byte));
+    Exact::from_pattern(storage, bits)
+}
+
+impl<R: Real> Case<R> {
+    /// λ, F and μ of the models that the definition has not dropped.
+    fn evidence(&self) -> Vec<Evidence> {
+        let columns = self.weights.iter().zip(&self.fishers).zip(&self.means).filter(|((weight, _), _)| **weight != R::ZERO);
+        let number = |storage, pattern: &Vec<u8>| exact(storage, pattern).unwrap();
+        columns.map(|((weight, f), mean)| (Exact::of(weight.as_f64()), number(self.storage[1], f), number(self.storage[0], mean))).collect()
+    }
+
+    /// What the line expects: mean and precision in the arithmetic.
+    fn answer(&self) -> [Exact; 2] {
+        [1, 2].map(|column| exact(R::DTYPE, &self.expected[column]).unwrap())
+    }
+
+    /// The expected numbers against the exact ones. `active` models have evidence.
+    fn judge(&self, evidence: &[Evidence], active: usize) {
+        let ([mean, precision], largest) = (self.answer(), largest_mean(evidence));
+        let Some(right) = product_mean(evidence) else {
+            let target = self.weights.iter().position(|&weight| weight != R::ZERO).unwrap();
+            assert_eq!((Some(mean), precision.is_zero()), (exact(self.storage[0], &self.means[target]), true), "{}", self.id);
+            return;
+        };
+        assert!(right.within(&mean, &tolerance::mean_bound::<R>(active, &largest, (&mean, R::DTYPE))), "mean of {}", self.id);
+        // Rounded once more, and that alone: an infinite one is left to `conversions_round_once`.
+        if let Some(stored) = exact(self.storage[2], &self.expected[0]) {
+            let bound = if self.storage[2] == R::DTYPE { Exact::zero() } else { tolerance::half_ulp(&stored, self.storage[2]) };
+            assert!(Ratio::whole(mean).within(&stored, &bound), "stored mean of {}", self.id);
+        }
+        let right = natural_product(evidence).0;
+        let low = right < Exact::scaled(1, tiniest_exponent(R::DTYPE)) && precision == Exact::of(R::TINIEST.as_f64());
+        let high = right > Exact::of(R::MAX.as_f64()) && precision == Exact::of(R::MAX.as_f64());
+        let near = Ratio::whole(right.clone()).within(&precision, &tolerance::precision_bound::<R>(active, &right));
+        assert!(near || low || high, "precision of {}", self.id);
+    }
+
+    /// The expected numbers against `reference`, which is in `f64` and has errors of its own; whether its formulas stay in the range of
+    /// normal numbers here.
+    fn judge_by_reference(&self, evidence: &[Evidence], active: usize) -> bool {
+        let column = |storage: Dtype, patterns: &[Vec<u8>]| -> Vec<f64> {
+            patterns.iter().map(|pattern| exact(storage, pattern).unwrap().approximate()).collect()
+        };
+        let weights: Vec<f64> = self.weights.iter().map(|weight| weight.as_f64()).collect();
+        let (fishers, means) = (column(self.storage[1], &self.fishers), column(self.storage[0], &self.means));
+        let normal = |factors: &[f64]| {
+            let product: f64 = factors.iter().product();
+            factors.contains(&0.0) || (1e-250..1e250).contains(&product.abs())
+        };
+        let models = weights.iter().zip(&fishers).zip(&means);
+        if !models.clone().all(|((&weight, &f), &mean)| normal(&[weight, f]) && normal(&[weight, f, mean])) {
+            return false;
+        }
+        let Some((precision, mean)) = reference::posterior_product(&weights, &fishers, &means) else {
+            assert_eq!(active, 0, "{}", self.id);
+            return true;
+        };
+        let ([found, found_precision], largest) = (self.answer(), largest_mean(evidence));
+        let own = tolerance::MEAN.of::<f64>(active, &largest);
+        let bound = &tolerance::mean_bound::<R>(active, &largest, (&found, R::DTYPE)) + &own;
+        assert!(Ratio::whole(Exact::of(mean)).within(&found, &bound), "{} by the reference", self.id);
+        let right = Exact::of(precision);
+        let bound = &tolerance::precision_bound::<R>(active, &right) + &tolerance::PRECISION.of::<f64>(active, &right);
+        let saturated = [R::TINIEST, R::MAX].iter().any(|end| found_precision == Exact::of(end.as_f64()));
+        assert!(saturated || Ratio::whole(right).within(&found_precision, &bound), "precision of {} by the reference", self.id);
+        true
+    }
+}
+
+/// Judges a file; gives how many of its lines are within the reach of the reference, and how many there are.
+fn judged<R: Real>(name: &str) -> (usize, usize) {
+    let cases: Vec<Case<R>> = lines(name).iter().map(|fields| Case::of(fields)).collect();
+    let judge = |case: &Case<R>| {
+        let evidence = case.evidence();
+        let active = evidence.iter().filter(|(_, fisher, _)| !fisher.is_zero()).count();
+        case.judge(&evidence, active);
+        case.judge_by_reference(&evidence, active)
+    };
+    (cases.iter().filter(|case| judge(case)).count(), cases.len())
+}
+
+/// What is published is right, not only what the crate computes: with the tests above, the crate's bits are.
+#[test]
+fn published_bits_are_within_the_tolerances() {
+    let (by_reference, all) = judged::<f32>("merge_f32.txt");
+    assert_eq!(by_reference, all, "no f32 leaves the range of the reference");
+    let (by_reference, all) = judged::<f64>("merge_f64.txt");
+    assert!(2 * by_reference > all, "{by_reference} of {all}: the others are at the ends of its range");
 }
 
 /// Narrowing and widening by slice (a merge of one model) and one by one.

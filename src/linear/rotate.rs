@@ -3,6 +3,7 @@
 
 use core::slice::ChunksExact;
 
+use super::WIDE;
 use super::matrix::MatrixMut;
 use super::packed::{load, store};
 use crate::kernel::dispatch::{Kernel, Shell};
@@ -10,12 +11,15 @@ use crate::scalar::isa::Isa;
 use crate::scalar::{Dtype, Real};
 
 /// Sweeps that are collected at most, whatever their length.
-const SWEEPS: usize = 128;
+const SWEEPS: usize = if WIDE { 128 } else { 8 };
 /// Whole sweeps that there is room for.
-const WHOLE: usize = 32;
+const WHOLE: usize = if WIDE { 32 } else { 4 };
+/// Columns of a strip on a small machine.
+const FEW: usize = 8;
 /// Columns of a strip: a loop over eight vectors of 32 bytes is one that compilers vectorise without detours.
 const fn width<R: Real>() -> usize {
     match R::DTYPE {
+        _ if !WIDE => FEW,
         Dtype::F32 => 64,
         _ => 32,
     }
@@ -89,7 +93,11 @@ impl<R: Real> Kernel for Rotate<'_, R> {
 
     #[inline(always)]
     fn run<I: Isa>(self) {
-        if R::DTYPE == Dtype::F32 { self.strips::<64>() } else { self.strips::<32>() }
+        match R::DTYPE {
+            _ if !WIDE => self.strips::<FEW>(),
+            Dtype::F32 => self.strips::<64>(),
+            _ => self.strips::<32>(),
+        }
     }
 }
 

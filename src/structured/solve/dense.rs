@@ -14,6 +14,7 @@ pub(super) fn scratch<R: Real>(product: &impl MatrixProduct<R>, sum: Sum<'_, '_,
     n * n + cholesky::scratch(product, n).max(left_scratch(product, n, 1))
 }
 
+#[inline(never)]
 pub(super) fn solve<R: Real, P: MatrixProduct<R>>(
     tools: Tools<'_, P>,
     sum: Sum<'_, '_, R>,

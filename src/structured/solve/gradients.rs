@@ -38,6 +38,7 @@ enum Preconditioner<'r, R> {
     Diagonal(&'r [R]),
 }
 
+#[inline(never)]
 pub(super) fn solve<R: Real, P: MatrixProduct<R>>(
     tools: Tools<'_, P>,
     sum: Sum<'_, '_, R>,

@@ -14,6 +14,7 @@ pub(super) fn scratch<R: Real>(product: &impl MatrixProduct<R>, sum: Sum<'_, '_,
     columns * columns + cholesky::scratch(product, columns).max(right_scratch(product, columns, rows))
 }
 
+#[inline(never)]
 pub(super) fn solve<R: Real, P: MatrixProduct<R>>(
     tools: Tools<'_, P>,
     sum: Sum<'_, '_, R>,

@@ -1,4 +1,6 @@
 //! Solvers of `Λ*·X = B`: one for every kind of sum. Each says what scratch it takes.
+//!
+//! None is inlined: where all of them are, a merge by one has the others' rooms on its stack too.
 
 mod dense;
 mod gradients;

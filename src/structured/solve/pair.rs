@@ -20,6 +20,7 @@ pub(super) fn scratch<R: Real>(product: &impl MatrixProduct<R>, sum: Sum<'_, '_,
     transforms + (2 * rows * columns + products).max(side(rows)).max(side(columns))
 }
 
+#[inline(never)]
 pub(super) fn solve<R: Real, P: MatrixProduct<R>>(
     tools: Tools<'_, P>,
     sum: Sum<'_, '_, R>,

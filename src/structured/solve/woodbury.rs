@@ -17,6 +17,7 @@ pub(super) fn scratch<R: Real>(product: &impl MatrixProduct<R>, sum: Sum<'_, '_,
     n * (2 * rank + 1) + rank * rank + rank + products.max(solves)
 }
 
+#[inline(never)]
 pub(super) fn solve<R: Real, P: MatrixProduct<R>>(
     tools: Tools<'_, P>,
     sum: Sum<'_, '_, R>,

@@ -216,10 +216,4 @@ fn main() {
     merge(&out, width);
     gradients(&out, width);
     fs::write(out.join("width.rs"), format!("{width}")).expect("the output folder");
-    let (flash, ram) = if target.starts_with("thumbv6m") { (256, 16) } else { (4096, 4096) };
-    let memory = format!("MEMORY\n{{\nFLASH : ORIGIN = 0, LENGTH = {flash}K\nRAM : ORIGIN = 0x20000000, LENGTH = {ram}K\n}}\n");
-    fs::write(out.join("memory.x"), memory).expect("the output folder");
-    println!("cargo::rustc-link-search={}", out.display());
-    println!("cargo::rustc-link-arg-bins=-Tlink.x");
-    println!("cargo::rustc-link-arg-bins=--nmagic");
 }

@@ -2,19 +2,17 @@
 #![allow(unsafe_code, reason = "machines are entered, and left, by symbols and registers")]
 
 #[cfg(all(target_arch = "arm", target_os = "none"))]
-mod cortex_m;
+#[path = "port/cortex_m.rs"]
+mod machine;
 #[cfg(target_os = "linux")]
-mod linux;
+#[path = "port/linux.rs"]
+mod machine;
 #[cfg(target_arch = "riscv32")]
-mod riscv;
+#[path = "port/riscv.rs"]
+mod machine;
 #[cfg(target_arch = "wasm32")]
-mod wasm;
+#[path = "port/wasm.rs"]
+mod machine;
 
-#[cfg(all(target_arch = "arm", target_os = "none"))]
-pub(crate) use cortex_m::{exit, print};
-#[cfg(target_os = "linux")]
-pub(crate) use linux::{exit, print};
-#[cfg(target_arch = "riscv32")]
-pub(crate) use riscv::{exit, print};
-#[cfg(target_arch = "wasm32")]
-pub(crate) use wasm::{exit, print};
+// All of it: a program without panics has no need to stop before its end.
+pub(crate) use machine::*;

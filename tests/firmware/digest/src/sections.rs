@@ -8,6 +8,7 @@ mod layers;
 mod merges;
 mod running;
 mod stores;
+mod structured;
 mod vectors;
 
 use fisher_merge::Shell;
@@ -28,7 +29,7 @@ const fn section(name: &'static str, run: fn(Shell) -> Digest) -> Section {
 }
 
 /// All sections. Their order is that of the parts in `tests/firmware/run`.
-pub const SECTIONS: [Section; 27] = [
+pub const SECTIONS: [Section; 29] = [
     section("vectors-f32", vectors::merges_f32),
     section("vectors-f64", vectors::merges_f64),
     section("vectors-convert", vectors::conversions),
@@ -55,6 +56,8 @@ pub const SECTIONS: [Section; 27] = [
     section("fold-bf16", folds::run::<f32, Bf16>),
     section("layers-f32", layers::run::<f32, F32>),
     section("layers-bf16", layers::run::<f32, Bf16>),
-    // Its scratch alone is 18 KB, more than the memory of the smallest machines.
+    // The scratch of these alone, 18 KB and more, is beyond the memory of the smallest machines.
     section("layers-f64", layers::run::<f64, F64>),
+    section("structured-f32", structured::run::<f32, F32>),
+    section("structured-f64", structured::run::<f64, F64>),
 ];
