@@ -17,9 +17,6 @@ pub(crate) mod tools;
 pub(crate) mod triangular;
 mod tridiagonal;
 
-/// Whether there is memory for much at a time, and a cache that it pays for. What this decides shows in no bit.
-const WIDE: bool = cfg!(all(target_pointer_width = "64", not(fisher_merge_narrow)));
-
 #[cfg(test)]
 mod tests;
 

@@ -3,14 +3,14 @@
 //! The sums begin at what is in `C` and go on in ascending order, block after block, so that the sizes below are a matter of speed alone.
 #![allow(clippy::indexing_slicing, reason = "fixed-size arrays, indexed by their own lengths")]
 
-use super::WIDE;
 use super::matrix::{Matrix, MatrixMut};
+use crate::kernel::NARROW;
 use crate::kernel::dispatch::Kernel;
 use crate::scalar::isa::Isa;
 use crate::scalar::{Dtype, Real};
 
 /// Rows, columns and depth of a block: a block of `A` stays in the second cache, one of `B` in the third, a panel of `B` in the first.
-const BLOCK: (usize, usize, usize) = if WIDE { (128, 512, 256) } else { (16, 16, 32) };
+const BLOCK: (usize, usize, usize) = if NARROW { (16, 16, 32) } else { (128, 512, 256) };
 /// Rows in registers.
 const ROWS: usize = 4;
 

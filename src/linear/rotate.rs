@@ -3,23 +3,23 @@
 
 use core::slice::ChunksExact;
 
-use super::WIDE;
 use super::matrix::MatrixMut;
 use super::packed::{load, store};
+use crate::kernel::NARROW;
 use crate::kernel::dispatch::{Kernel, Shell};
 use crate::scalar::isa::Isa;
 use crate::scalar::{Dtype, Real};
 
 /// Sweeps that are collected at most, whatever their length.
-const SWEEPS: usize = if WIDE { 128 } else { 8 };
+const SWEEPS: usize = if NARROW { 8 } else { 128 };
 /// Whole sweeps that there is room for.
-const WHOLE: usize = if WIDE { 32 } else { 4 };
+const WHOLE: usize = if NARROW { 4 } else { 32 };
 /// Columns of a strip on a small machine.
 const FEW: usize = 8;
 /// Columns of a strip: a loop over eight vectors of 32 bytes is one that compilers vectorise without detours.
 const fn width<R: Real>() -> usize {
     match R::DTYPE {
-        _ if !WIDE => FEW,
+        _ if NARROW => FEW,
         Dtype::F32 => 64,
         _ => 32,
     }
@@ -94,7 +94,7 @@ impl<R: Real> Kernel for Rotate<'_, R> {
     #[inline(always)]
     fn run<I: Isa>(self) {
         match R::DTYPE {
-            _ if !WIDE => self.strips::<FEW>(),
+            _ if NARROW => self.strips::<FEW>(),
             Dtype::F32 => self.strips::<64>(),
             _ => self.strips::<32>(),
         }

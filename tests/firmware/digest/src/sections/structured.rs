@@ -143,7 +143,7 @@ fn merged<R: Real>(digest: &mut Digest, merge: &StructuredMerge<'_, R>, factors:
     let out = &mut out[..rows * columns];
     match merge.run(factors, out, scratch) {
         Ok(solved) => {
-            digest.calls[0] += 1;
+            digest.done += 1;
             digest.size(solved.method as usize);
             digest.word(solved.no_evidence);
             digest.word(u64::from(solved.iterations));
