@@ -40,7 +40,7 @@ fn cases() -> impl Iterator<Item = Case> {
     let odd = [0.0, 1e-42, -0.75, f32::INFINITY, f32::NAN].map(Odd::Fisher).into_iter().chain([f32::INFINITY, 3e38].map(Odd::Mean));
     let mut odd = odd.cycle();
     let lengths = [0_usize, 1, 2, 33, 255, 256, 257, 513, 770, 5000];
-    let cases = lengths.into_iter().flat_map(move |n| {
+    lengths.into_iter().flat_map(move |n| {
         let places = [0, 31, 254, 255, 256, 511, 512, 4100, n.saturating_sub(1)].into_iter().filter(move |&at| at < n).map(Some);
         let mut cases = Vec::new();
         for (number, at) in places.chain([None]).enumerate() {
@@ -50,8 +50,7 @@ fn cases() -> impl Iterator<Item = Case> {
             }
         }
         cases
-    });
-    cases
+    })
 }
 
 /// The pattern of a number.
@@ -170,6 +169,9 @@ fn nor_where_nothing_can_be_lent() {
     assert_eq!(out, three);
 }
 
+/// Two factors of one tensor.
+type Pair<'a> = [Factor<&'a [f32], &'a [f32], f32>; 2];
+
 /// Merges of any lengths in one pass, dense and not, are those merges one by one.
 #[test]
 fn jobs_of_any_lengths_are_merges_of_their_own() {
@@ -183,7 +185,7 @@ fn jobs_of_any_lengths_are_merges_of_their_own() {
     ] {
         for start in 0..3 {
             let models = cases.map(|case| [0, 1].map(|model| case.model(model)));
-            let factors: Vec<[Factor<&[f32], &[f32], f32>; 2]> = models
+            let factors: Vec<Pair<'_>> = models
                 .iter()
                 .map(|models| [0, 1].map(|i| Posterior::diagonal(&models[i][0][..], &models[i][1][..]).unwrap().power([0.3, 1.3][i])))
                 .collect();

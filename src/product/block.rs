@@ -44,9 +44,7 @@ impl<V: Values<R> + Copy, P: Values<R> + Copy, R: Real> Kernel for Absorb<'_, V,
                     fused::start_dense(part, precision, mean);
                     continue;
                 }
-                // Half of the top, so that the sum is not above it.
-                let half = R::TOP * R::from_f64(0.5);
-                if R::Native::all_between(precision, R::MIN_NORMAL, half) && R::Native::all_finite(mean) {
+                if R::Native::all_between(precision, R::MIN_NORMAL, R::TOP) && R::Native::all_finite(mean) {
                     fused::absorb_part_dense(part, precision, mean);
                     continue;
                 }
