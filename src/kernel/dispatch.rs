@@ -106,45 +106,58 @@ mod x86 {
         kernel.run::<Avx2>()
     }
 
-    /// Numbers converted in a turn of the loop: four registers, since the compiler does not unroll loops of intrinsics.
-    const UNROLLED: usize = 32;
+    /// Registers converted in a turn of the loop, since the compiler does not unroll loops of intrinsics; eight numbers each.
+    const REGISTERS: usize = 4;
+    const UNROLLED: usize = 8 * REGISTERS;
 
-    /// Both slices, cut to the shorter one, so that whole chunks and remainders pair up.
+    /// Both slices, cut to the shorter one.
     #[inline(always)]
     fn common<'s, 't, S, T>(source: &'s [S], target: &'t mut [T]) -> (&'s [S], &'t mut [T]) {
         let n = source.len().min(target.len());
         (source.get(..n).unwrap_or_default(), target.get_mut(..n).unwrap_or_default())
     }
 
+    /// Takes the numbers of a turn off the front of both slices, if there are as many. (Chunks of a length divide by it, and where that is
+    /// no constant, since a function was not inlined, a panic is left.)
+    #[inline(always)]
+    fn turn<'s, 't, S, T>(source: &mut &'s [S], target: &mut &'t mut [T]) -> Option<(&'s [S; UNROLLED], &'t mut [T; UNROLLED])> {
+        let (many, rest) = source.split_first_chunk()?;
+        let (out, room) = core::mem::take(target).split_first_chunk_mut()?;
+        (*source, *target) = (rest, room);
+        Some((many, out))
+    }
+
     impl Isa for Avx2 {
         #[inline(always)]
         fn widen_f16(source: &[u16], target: &mut [f32]) {
-            let (source, target) = common(source, target);
-            let (mut source, mut target) = (source.chunks_exact(UNROLLED), target.chunks_exact_mut(UNROLLED));
-            for (many, out) in source.by_ref().zip(target.by_ref()) {
-                for (eight, out) in many.chunks_exact(8).zip(out.chunks_exact_mut(8)) {
-                    // SAFETY: both chunks hold eight numbers, the load and the store ask for no alignment, and this token is used only
-                    // inside `avx2`, whose caller vouched for F16C.
-                    unsafe { _mm256_storeu_ps(out.as_mut_ptr(), _mm256_cvtph_ps(_mm_loadu_si128(eight.as_ptr().cast()))) };
+            let (mut source, mut target) = common(source, target);
+            while let Some((many, out)) = turn(&mut source, &mut target) {
+                for register in 0..REGISTERS {
+                    // SAFETY: both arrays hold as many registers of eight numbers, the load and the store ask for no alignment, and this
+                    // token is used only inside `avx2`, whose caller vouched for F16C.
+                    unsafe {
+                        let eight = _mm_loadu_si128(many.as_ptr().add(8 * register).cast());
+                        _mm256_storeu_ps(out.as_mut_ptr().add(8 * register), _mm256_cvtph_ps(eight));
+                    }
                 }
             }
-            Portable::widen_f16(source.remainder(), target.into_remainder());
+            Portable::widen_f16(source, target);
         }
 
         #[inline(always)]
         fn narrow_f16(source: &[f32], target: &mut [u16]) {
-            let (source, target) = common(source, target);
-            let (mut source, mut target) = (source.chunks_exact(UNROLLED), target.chunks_exact_mut(UNROLLED));
-            for (many, out) in source.by_ref().zip(target.by_ref()) {
-                for (eight, out) in many.chunks_exact(8).zip(out.chunks_exact_mut(8)) {
+            let (mut source, mut target) = common(source, target);
+            while let Some((many, out)) = turn(&mut source, &mut target) {
+                for register in 0..REGISTERS {
                     // SAFETY: as above.
                     unsafe {
-                        let packed = _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(_mm256_loadu_ps(eight.as_ptr()));
-                        _mm_storeu_si128(out.as_mut_ptr().cast(), packed);
+                        let eight = _mm256_loadu_ps(many.as_ptr().add(8 * register));
+                        let packed = _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(eight);
+                        _mm_storeu_si128(out.as_mut_ptr().add(8 * register).cast(), packed);
                     }
                 }
             }
-            Portable::narrow_f16(source.remainder(), target.into_remainder());
+            Portable::narrow_f16(source, target);
         }
 
         #[inline(always)]
