@@ -148,7 +148,7 @@ fn infinities_and_nan_propagate_where_they_are() {
     assert!(state.iter().zip(&out).all(|(a, b)| a == b || a.is_nan() && b.is_nan()));
 }
 
-/// A floor hides no negative entry, with evidence beside it or without.
+/// A floor hides no negative entry, with evidence beside it or without, and counts none, fused or running.
 #[test]
 fn a_floor_hides_no_negative_entry() {
     let mean = [1.0_f32, 2.0, 3.0];
@@ -162,6 +162,12 @@ fn a_floor_hides_no_negative_entry() {
             assert!(matches!(refused, Err(Error::BadNumber { index: 1, defect: Defect::Negative, .. })), "{refused:?}");
             let summary = Merge::new().bad_numbers(BadNumbers::Propagate).run(factors, &mut out[..]).unwrap();
             assert!(summary.negative == 1 && (out[0], out[2]) == (1.0, 3.0) && out[1].is_nan(), "{out:?}");
+            let mut precision = [0.0; 3];
+            let mut product = RunningProduct::start(&mut precision, &mut out, NoEvidence::KeepTarget).unwrap();
+            product = product.bad_numbers(BadNumbers::Propagate);
+            factors.iter().for_each(|factor| product.absorb(factor).unwrap());
+            let zeros = if others[0] == 0.0 { 3 * (factors.len() as u64 - 1) } else { 0 };
+            assert_eq!((summary.floored, product.summary().floored), (1 + zeros, 1 + zeros));
         }
     }
 }

@@ -60,11 +60,10 @@ impl<R: Real> Lanes<R> {
     fn precision<const FLOOR: bool>(&mut self, coefficient: R, floor: R, fisher: R) -> R {
         let mut value = fisher;
         if FLOOR {
-            let low = fisher < floor;
+            // It raises no negative entry, which shows in p then.
+            let low = (fisher >= R::ZERO) & (fisher < floor);
             self.floored += R::Lane::from(low);
             value = select(low, floor, fisher);
-            // The floor hides a negative entry.
-            self.irregular |= R::Lane::from(fisher < R::ZERO);
         }
         let p = coefficient * value;
         // Comparisons that are false for NaN.

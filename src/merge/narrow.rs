@@ -69,12 +69,12 @@ where
         let (mut total, mut mean, mut first, mut irregular) = (R::ZERO, R::ZERO, true, false);
         for (_, factor) in active.each() {
             let ((fisher, other), floor, coefficient) = (factor.element(index), active.floor(factor), factor.coefficient().inside());
-            let low = floor > R::ZERO && fisher < floor;
+            let low = floor > R::ZERO && fisher >= R::ZERO && fisher < floor;
             self.careful.summary.floored += u64::from(low);
             let raised = if low { floor } else { fisher };
             let p = coefficient.unwrap_or(R::ZERO) * raised;
             let fine = coefficient.is_some() && is_finite(other) && (raised == R::ZERO || R::is_regular(p));
-            irregular |= !fine || fisher < R::ZERO;
+            irregular |= !fine;
             if first {
                 (mean, first) = (other, false);
             }
