@@ -181,10 +181,15 @@ impl<R: Arithmetic> Case<R> {
     }
 }
 
-/// Runs a property on so many cases (or on `PROPTEST_CASES`, if that is set), each drawn anew.
-pub(crate) fn check<S: Strategy>(cases: u32, strategy: S, property: impl Fn(S::Value) -> Result<(), TestCaseError>) {
+/// So many cases, or `PROPTEST_CASES` if that is set. As many may be rejected.
+pub(crate) fn cases(cases: u32) -> ProptestConfig {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(cases);
-    let config = ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 20_000, ..ProptestConfig::default() };
+    ProptestConfig { cases, max_global_rejects: cases.max(1024), ..ProptestConfig::default() }
+}
+
+/// Runs a property on so many [`cases`], each drawn anew.
+pub(crate) fn check<S: Strategy>(count: u32, strategy: S, property: impl Fn(S::Value) -> Result<(), TestCaseError>) {
+    let config = ProptestConfig { failure_persistence: None, max_shrink_iters: 20_000, ..cases(count) };
     if let Err(failure) = proptest::test_runner::TestRunner::new(config).run(&strategy, property) {
         panic!("{failure}");
     }

@@ -40,13 +40,12 @@ fn weights_shifted<R: Arithmetic>(case: &Case<R>, draw: u64) -> Case<R> {
 /// Merged the same way, both have the same means.
 fn same<R: Arithmetic, S: Storage<R>>(case: &Case<R>, scaled: &Case<R>, rule: &Rule<R>) -> Result<(), TestCaseError> {
     let (plain, scaled) = (Lent::<R, S>::new(case), Lent::<R, S>::new(scaled));
-    // A floor is a number of the arithmetic; where scaling takes it out of the normal range, the scaled values are not representable.
-    let regular = |lent: &Lent<R, S>| {
-        lent.factors(&rule.conditioning)
-            .iter()
-            .all(|factor| factor.floor() == R::ZERO || factor.floor() >= R::MIN_NORMAL && factor.floor() < R::MAX)
-    };
-    if !(regular(&plain) && regular(&scaled)) {
+    // A floor is a share, three at most, of a mean, both numbers of the arithmetic; where either leaves the normal range, as a mean of zero of entries that are
+    // not, the scaled values are not representable.
+    let regular = |floor: R| floor >= R::MIN_NORMAL * R::from_f64(4.0) && floor < R::MAX;
+    let (floors, scaled_floors) = (plain.factors(&rule.conditioning), scaled.factors(&rule.conditioning));
+    let mut floors = floors.iter().zip(&scaled_floors).map(|(plain, scaled)| (plain.floor(), scaled.floor()));
+    if !floors.all(|(plain, scaled)| (plain == R::ZERO && scaled == R::ZERO) || (regular(plain) && regular(scaled))) {
         return Ok(());
     }
     let means = |merged: Result<Outcome, _>| merged.map(|merged| merged.mean);

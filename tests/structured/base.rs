@@ -14,7 +14,7 @@ fn none() -> Damping<f64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(120))]
+    #![proptest_config(crate::common::generators::cases(120))]
 
     /// Any priors, any structures, some without curvature, some of a negative weight that leaves a positive precision.
     #[test]

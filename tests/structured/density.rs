@@ -112,7 +112,7 @@ fn samples<R: Real>(density: &Density<'_, '_, R>, part: &Part<R>, dense: &Dense,
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(crate::common::generators::cases(150))]
     #[test]
     fn densities_agree(seed: u64, kind in 0..KINDS, other in 0..KINDS, rows in 1..8_usize, columns in 1..8_usize) {
         check::<f64>(seed, (kind, other), (rows, columns));

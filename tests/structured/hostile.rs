@@ -120,7 +120,7 @@ fn sizes_of_factors_change_nothing() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(crate::common::generators::cases(400))]
 
     /// Numbers from all over the range: what comes out is finite or refused.
     #[test]

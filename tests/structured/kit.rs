@@ -181,6 +181,9 @@ pub(crate) struct Reference {
     pub(crate) precision: Vec<Twice>,
     eta: Vec<Twice>,
     pub(crate) mean: Vec<Twice>,
+    /// What errors are relative to: `max(‖X‖, ‖μ_0‖) + Σ‖terms of η‖/‖Λ*‖`. Terms that cancel leave their rounding errors, which `Λ*⁻¹` makes at most
+    /// a condition number larger than this, so near a mean of zero its own norm says nothing.
+    size: f64,
 }
 
 pub(crate) type Base<'a, R> = Option<(&'a [R], &'a Owned<R>)>;
@@ -202,7 +205,11 @@ impl Reference {
     /// By the definitions: `η = Σ λ·(Λ_m·μ_m + D_m·prior)` with the damping `D_m`; around a base `μ* = μ_0 + Λ*⁻¹ Σ λ·(…)`.
     pub(crate) fn of<R: Real>(parts: &[Part<R>], damping: Damping<R>, around: DampingMean<'_, R>, base: Base<'_, R>) -> Self {
         let (shape, n) = (parts[0].shape, parts[0].mean.len());
-        let (mut precision, mut eta) = (vec![Twice::ZERO; n * n], vec![Twice::ZERO; n]);
+        let (mut precision, mut eta, mut terms) = (vec![Twice::ZERO; n * n], vec![Twice::ZERO; n], 0.0);
+        let mut term = |weight: Twice, term: Vec<Twice>| {
+            add(&mut eta, weight, &term);
+            terms += weight.near().abs() * norm(&term);
+        };
         let prior = prior(parts, around);
         let origin = base.map_or(vec![Twice::ZERO; n], |(mean, _)| twice(mean));
         let around_base = base.map(|(_, prior)| prior.dense(shape, Damping::all(R::ZERO)));
@@ -213,19 +220,34 @@ impl Reference {
             let (mean, added) = (twice(&part.mean), less(&damped, &bare));
             add(&mut precision, weight, &damped);
             let shift = less(&mean, &origin);
-            add(&mut eta, weight, &times(&bare, &shift));
-            add(&mut eta, weight, &times(&added, &prior.as_ref().map_or(shift.clone(), |prior| less(prior, &origin))));
-            around_base.iter().for_each(|prior| add(&mut eta, weight, &times(prior, &shift)));
+            term(weight, times(&bare, &shift));
+            term(weight, times(&added, &prior.as_ref().map_or(shift.clone(), |prior| less(prior, &origin))));
+            around_base.iter().for_each(|prior| term(weight, times(prior, &shift)));
         }
         let (mut mean, _) = solve(precision.clone(), eta.clone(), n);
         add(&mut mean, Twice::of(1.0), &origin);
+        let size = norm(&mean).max(norm(&origin)) + terms / norm(&precision);
         let eta = if base.is_some() { times(&precision, &mean) } else { eta };
-        Self { precision, eta, mean }
+        Self { precision, eta, mean, size }
     }
 
-    /// `‖X − found‖/‖X‖`
+    /// `‖Λ*‖·‖Λ*⁻¹‖`, by Frobenius: the condition number, or somewhat more.
+    pub(crate) fn condition(&self) -> f64 {
+        let n = self.mean.len();
+        let unit = (0..n * n).map(|at| Twice::of(if at / n == at % n { 1.0 } else { 0.0 })).collect();
+        let (inverse, _) = solve(self.precision.clone(), unit, n);
+        norm(&self.precision) * norm(&inverse)
+    }
+
+    /// `‖X − found‖` relative to the size of what the equation is made of.
     pub(crate) fn error<R: Real>(&self, found: &[R]) -> f64 {
-        relative(&self.mean, found)
+        self.apart(&self.mean, found)
+    }
+
+    /// `‖one − other‖`, relative to the same.
+    pub(crate) fn apart<R: Real>(&self, one: &[Twice], other: &[R]) -> f64 {
+        let error = norm(&less(one, &twice(other)));
+        if error == 0.0 { 0.0 } else { error / self.size }
     }
 
     /// `‖η − Λ*·found‖` relative to `‖η − Λ*·centre‖`: what is reported, and what rounding `found` alone may do to it.

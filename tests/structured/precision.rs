@@ -43,7 +43,7 @@ fn project(parts: &[Part<f64>], damping: Damping<f64>) -> (Vec<f64>, Vec<f64>, f
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(crate::common::generators::cases(150))]
 
     #[test]
     fn closed_sums_are_exact(seed: u64, kinds in prop::collection::vec(0..KINDS, 1..=4), damped: bool, rows in 1..7_usize, columns in 1..7_usize) {

@@ -15,7 +15,7 @@ fn all_means<R>(given: &[R]) -> [DampingMean<'_, R>; 3] {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(crate::common::generators::cases(60))]
 
     #[test]
     fn promise_01_equal_models_keep_their_bits(seed: u64, kinds in prop::collection::vec(0..KINDS, 1..=4), rows in 1..9_usize, columns in 1..9_usize) {
@@ -80,9 +80,10 @@ proptest! {
         let mut parts: Vec<Part<f64>> = parts(&mut Random(seed), &kinds, (rows, columns), 100.0);
         let merge = StructuredMerge::new().stop(1e-15, 2000);
         let (one, solved) = run(&merge, &parts).unwrap();
+        let reference = Reference::of(&parts, Damping::default(), DampingMean::Own, None);
         parts.reverse();
         let (two, _) = run(&merge, &parts).unwrap();
-        let error = relative(&twice(&one), &two);
+        let error = reference.apart(&twice(&one), &two);
         prop_assert!(error <= 2.0 * tolerance::WOODBURY.of::<f64>(100.0), "{:e} {:?}", error, solved);
     }
 
@@ -103,7 +104,7 @@ proptest! {
         let precision = merged(&parts[..2], none, shape);
         let pair = [Part { mean, shape, precision, weight: 1.0 }, parts[2].clone()];
         let (chained, solved) = run(&merge, &pair).unwrap();
-        let error = relative(&twice(&all), &chained);
+        let error = Reference::of(&parts, none, DampingMean::Own, None).apart(&twice(&all), &chained);
         prop_assert!(error <= 2.0 * tolerance::WOODBURY.of::<f64>(100.0), "{:e} {:?}", error, solved);
     }
 
