@@ -45,20 +45,21 @@ pub trait MatrixProduct<R: Real> {
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BuiltIn {
-    shell: Shell,
+    /// `None` is the fastest.
+    shell: Option<Shell>,
 }
 
 impl BuiltIn {
     /// In the fastest shell of the machine.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new() -> Self {
+        Self { shell: None }
     }
 
     /// In a shell of the caller's choice.
     #[must_use]
-    pub fn in_shell(shell: Shell) -> Self {
-        Self { shell }
+    pub const fn in_shell(shell: Shell) -> Self {
+        Self { shell: Some(shell) }
     }
 }
 
@@ -87,7 +88,7 @@ impl<R: Real> MatrixProduct<R> for BuiltIn {
         if found < needed {
             return Err(LinearFault::Scratch { needed, found });
         }
-        self.shell.run(Packed { alpha, a, b, beta, c, scratch });
+        self.shell.unwrap_or_default().run(Packed { alpha, a, b, beta, c, scratch });
         Ok(())
     }
 }

@@ -6,7 +6,8 @@ use super::operator::{self, copy};
 use super::posterior::{Structure, StructuredFactor, StructuredPosterior};
 use super::problem::{Sum, takes_part};
 use super::solve::{self, Stop};
-use super::system::{System, Work};
+use super::solved::{Method, Solved};
+use super::system::{Base, System, Work};
 use super::verify::{self, Place};
 use crate::error::{Defect, Error, LinearFault, Role};
 use crate::gaussian::Posterior;
@@ -24,28 +25,6 @@ pub(super) fn weights<R: Real>(factors: &[StructuredFactor<'_, R>]) -> Result<()
     bad.map_or(Ok(()), |(model, defect)| Err(Error::BadWeight { model, defect }))
 }
 
-/// How a merge was solved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum Method {
-    /// One model had all the evidence, or none had any: a mean was copied.
-    Copied,
-    /// Scalars, rows and diagonals: one recurrence an element.
-    ElementWise,
-    /// Input covariances and scalars: one Cholesky factorisation.
-    InputCovariance,
-    /// Two Kronecker products, in closed form, one of them may be taken out. Scalars, rows and input covariances are such products too.
-    KroneckerPair,
-    /// A dense structure is among them: all are promoted to dense ones, one Cholesky factorisation.
-    Dense,
-    /// Low ranks and diagonals.
-    Woodbury,
-    /// More than two Kronecker products, or mixtures of them with diagonals and low ranks. Of sums with negative weights it sees only the
-    /// diagonal and the directions that the right-hand side leads to.
-    ConjugateGradients,
-}
-
 /// What happens where a sum of precisions is not positive definite.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -57,28 +36,6 @@ pub enum Repair {
     /// [`Solved::repaired`].
     Raise,
 }
-
-/// How a merge went.
-#[must_use = "it says whether the solution is as exact as asked, and what was repaired"]
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub struct Solved {
-    /// Which solver.
-    pub method: Method,
-    /// Of conjugate gradients.
-    pub iterations: u32,
-    /// `‖B − Λ*·X‖/‖B‖` of what was solved. Zero where nothing was.
-    pub residual: f64,
-    /// Elements for which no model has evidence: they keep the target's mean. Structures with matrices count whole tensors only, since
-    /// damping decides in their directions.
-    pub no_evidence: u64,
-    /// What [`Repair::Raise`] added to the damping.
-    pub repaired: f64,
-}
-
-/// A base model's mean and its prior precision.
-pub(super) type Base<'a, R> = (&'a [R], Structure<'a, R>);
 
 /// The merge of structured posteriors, `W* = Λ*⁻¹ Σ λ_m·Λ_m·W_m` with `Λ* = Σ λ_m·Λ_m`, damped; structures may differ between models, and
 /// [`Method`] says what decides.
@@ -105,25 +62,27 @@ pub(super) type Base<'a, R> = (&'a [R], Structure<'a, R>);
 /// eight times as long as one of half the side (`cargo bench --bench limits -- 0` prints both).
 ///
 /// ```
-/// use fisher_merge::{Method, Structure, StructuredMerge, StructuredPosterior};
+/// use fisher_merge::{Damping, Method, Structure, StructuredMerge, StructuredPosterior};
 /// let (g, a) = ([2.0, 0.0, 0.0, 1.0], [1.0, 0.5, 0.5, 1.0]);
 /// let one = StructuredPosterior::new(&[1.0, 2.0, 3.0, 4.0], (2, 2), Structure::Kronecker { outputs: &g, inputs: &a })?;
 /// let two = StructuredPosterior::new(&[1.0, 2.0, 5.0, 6.0], (2, 2), Structure::Kronecker { outputs: &g, inputs: &a })?;
-/// let (merge, factors, mut merged) = (StructuredMerge::<f64>::new(), [one.power(0.5), two.power(0.5)], [0.0; 4]);
-/// let mut scratch = vec![0.0; merge.scratch(&factors)?];
-/// let solved = merge.run(&factors, &mut merged, &mut scratch)?;
+/// const MERGE: StructuredMerge<f64> = StructuredMerge::new().damping(Damping::all(0.01));
+/// let (factors, mut merged) = ([one.power(0.5), two.power(0.5)], [0.0; 4]);
+/// let mut scratch = vec![0.0; MERGE.scratch(&factors)?];
+/// let solved = MERGE.run(&factors, &mut merged, &mut scratch)?;
 /// assert_eq!(solved.method, Method::KroneckerPair);
 /// assert!(merged.iter().zip([1.0, 2.0, 4.0, 5.0]).all(|(found, mean)| (found - mean).abs() < 1e-12)); // equal precisions: the average
 /// # Ok::<(), fisher_merge::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct StructuredMerge<'a, R, P = BuiltIn> {
+    // What is not chosen is looked up when it runs, so that a constant can hold a merge.
     product: P,
-    shell: Shell,
-    damping: Damping<R>,
+    shell: Option<Shell>,
+    damping: Option<Damping<R>>,
     mean: DampingMean<'a, R>,
     base: Option<Base<'a, R>>,
-    stop: Stop<R>,
+    stop: Option<Stop<R>>,
     iterate: bool,
     repair: Repair,
     tensor: usize,
@@ -139,15 +98,14 @@ impl<R: Real> StructuredMerge<'_, R> {
     /// The default damping around each model's own mean, no base; conjugate gradients to a residual of 2⁻³³ (`f64`) or 2⁻¹⁷ (`f32`), at
     /// most 1,000 of them; the built-in matrix product.
     #[must_use]
-    pub fn new() -> Self {
-        let tolerance = R::epsilon().sqrt() * R::from_f64(1.0 / 128.0);
+    pub const fn new() -> Self {
         Self {
             product: BuiltIn::new(),
-            shell: Shell::detect(),
-            damping: Damping::default(),
+            shell: None,
+            damping: None,
             mean: DampingMean::Own,
             base: None,
-            stop: Stop { tolerance: if R::DIGITS > 24 { tolerance } else { R::epsilon() * R::from_f64(64.0) }, iterations: 1000 },
+            stop: None,
             iterate: false,
             repair: Repair::Refuse,
             tensor: 0,
@@ -165,56 +123,70 @@ impl<'a, R: Real, P: MatrixProduct<R>> StructuredMerge<'a, R, P> {
 
     /// How much damping.
     #[must_use]
-    pub fn damping(self, damping: Damping<R>) -> Self {
-        Self { damping, ..self }
+    pub const fn damping(mut self, damping: Damping<R>) -> Self {
+        self.damping = Some(damping);
+        self
     }
 
     /// The mean of what damping adds.
     #[must_use]
-    pub fn damping_mean(self, mean: DampingMean<'a, R>) -> Self {
-        Self { mean, ..self }
+    pub const fn damping_mean(mut self, mean: DampingMean<'a, R>) -> Self {
+        self.mean = mean;
+        self
     }
 
     /// The model that all were trained from, with the precision of the prior around it: each posterior is `H_m + Λ_0`, its factor gives `H_m`, and
     /// the prior is counted once.
     #[must_use]
-    pub fn base(self, mean: &'a [R], prior: Structure<'a, R>) -> Self {
-        Self { base: Some((mean, prior)), ..self }
+    pub const fn base(mut self, mean: &'a [R], prior: Structure<'a, R>) -> Self {
+        self.base = Some((mean, prior));
+        self
     }
 
     /// When conjugate gradients stop: at this residual relative to the right-hand side, and after so many iterations in any case.
     #[must_use]
-    pub fn stop(self, tolerance: R, iterations: u32) -> Self {
-        Self { stop: Stop { tolerance, iterations }, ..self }
+    pub const fn stop(mut self, tolerance: R, iterations: u32) -> Self {
+        self.stop = Some(Stop { tolerance, iterations });
+        self
     }
 
     /// Conjugate gradients even where there is a closed form: less scratch, and for a residual that need not be small less time.
     #[must_use]
-    pub fn iterate(self, iterate: bool) -> Self {
-        Self { iterate, ..self }
+    pub const fn iterate(mut self, iterate: bool) -> Self {
+        self.iterate = iterate;
+        self
     }
 
     /// What happens where the sum is not positive definite.
     #[must_use]
-    pub fn repair(self, repair: Repair) -> Self {
-        Self { repair, ..self }
+    pub const fn repair(mut self, repair: Repair) -> Self {
+        self.repair = repair;
+        self
     }
 
     /// The number by which errors call this tensor.
     #[must_use]
-    pub fn tensor(self, tensor: usize) -> Self {
-        Self { tensor, ..self }
+    pub const fn tensor(mut self, tensor: usize) -> Self {
+        self.tensor = tensor;
+        self
     }
 
     /// The instruction-set shell of the loops that are no products. Changes no bit.
     #[must_use]
-    pub fn shell(self, shell: Shell) -> Self {
-        Self { shell, ..self }
+    pub const fn shell(mut self, shell: Shell) -> Self {
+        self.shell = Some(shell);
+        self
     }
 
     fn sum<'f>(&self, factors: &'f [StructuredFactor<'a, R>], extra: R) -> Sum<'f, 'a, R> {
         let shape = factors.first().map_or((0, 0), |factor| factor.posterior.shape);
-        Sum { factors, prior: self.base.map(|(_, prior)| prior), damping: self.damping.raised(extra), shape, iterate: self.iterate }
+        Sum {
+            factors,
+            prior: self.base.map(|(_, prior)| prior),
+            damping: self.damping.unwrap_or_default().raised(extra),
+            shape,
+            iterate: self.iterate,
+        }
     }
 
     /// Numbers of scratch that [`run`](Self::run) takes: four matrices of parameters, and those of the solver.
@@ -260,7 +232,7 @@ impl<'a, R: Real, P: MatrixProduct<R>> StructuredMerge<'a, R, P> {
         if let Some((mean, prior)) = self.base {
             StructuredPosterior::new(mean, first, prior).map_err(|error| self.named(error))?;
         }
-        self.damping.check()?;
+        self.damping.unwrap_or_default().check()?;
         weights(factors)?;
         if let (None, Some(model)) = (self.base, factors.iter().position(|factor| factor.weight < R::ZERO)) {
             return Err(Error::BadWeight { model, defect: Defect::Negative });
@@ -306,7 +278,7 @@ impl<'a, R: Real, P: MatrixProduct<R>> StructuredMerge<'a, R, P> {
             copy(out, work.solution);
             return Ok(Solved { method, iterations: 0, residual: 0.0, no_evidence, repaired: 0.0 });
         }
-        let system = System { base: self.base, mean: self.average(factors, &mut work)?, stop: self.stop };
+        let system = System { base: self.base, mean: self.average(factors, &mut work)?, stop: self.stop.unwrap_or_default() };
         let solved = self.attempts(factors, &system, &mut work)?;
         copy(out, work.solution);
         Ok(solved)
@@ -368,7 +340,7 @@ impl<'a, R: Real, P: MatrixProduct<R>> StructuredMerge<'a, R, P> {
 
     /// Solves, with more and more damping where that is asked for.
     fn attempts(&self, factors: &[StructuredFactor<'a, R>], system: &System<'_, R>, work: &mut Work<'_, R>) -> Result<Solved, Error> {
-        let tools = Tools { product: &self.product, shell: self.shell };
+        let tools = Tools { product: &self.product, shell: self.shell.unwrap_or_default() };
         let mut extra = R::ZERO;
         loop {
             match system.solve(tools, self.sum(factors, extra), work) {

@@ -10,11 +10,13 @@ mod problem;
 mod project;
 mod side;
 mod solve;
+mod solved;
 mod system;
 mod verify;
 
 pub use damping::{Damping, DampingMean};
 pub use density::Density;
-pub use merge::{Method, Repair, Solved, StructuredMerge};
+pub use merge::{Repair, StructuredMerge};
 pub use posterior::{Structure, StructuredFactor, StructuredPosterior};
 pub use project::{StructureMut, merged_precision};
+pub use solved::{Method, Solved};

@@ -1,10 +1,10 @@
 //! The system `Λ*·X = B` of a merge: a sum of precisions, and how it is solved.
 
 use super::damping::Damping;
-use super::merge::Method;
 use super::operator::Operator;
 use super::posterior::{Structure, StructuredFactor};
 use super::side::{Damped, Side};
+use super::solved::Method;
 use crate::error::LinearFault;
 use crate::linear::MatrixProduct;
 use crate::linear::tools::Tools;

@@ -1,15 +1,18 @@
 //! The right-hand side of a merge, its solution, and how far it is from one.
 
-use super::merge::{Base, Solved};
 use super::operator::Operator;
-use super::posterior::StructuredFactor;
+use super::posterior::{Structure, StructuredFactor};
 use super::problem::{Sum, cancelled, takes_part};
 use super::solve::{self, Stop};
+use super::solved::Solved;
 use crate::error::LinearFault;
 use crate::kernel::step::is_finite;
 use crate::linear::MatrixProduct;
 use crate::linear::tools::{Tools, lend};
 use crate::scalar::Real;
+
+/// A base model's mean and its prior precision.
+pub(super) type Base<'a, R> = (&'a [R], Structure<'a, R>);
 
 /// The caller's scratch, cut: four matrices of parameters, and what is left.
 pub(super) struct Work<'w, R> {

@@ -8,8 +8,8 @@ mod input;
 mod pair;
 mod woodbury;
 
-use super::merge::Method;
 use super::problem::Sum;
+use super::solved::Method;
 use crate::error::LinearFault;
 use crate::linear::MatrixProduct;
 use crate::linear::tools::Tools;
@@ -21,6 +21,13 @@ pub(super) struct Stop<R> {
     /// The residual, relative to the right-hand side.
     pub(super) tolerance: R,
     pub(super) iterations: u32,
+}
+
+impl<R: Real> Default for Stop<R> {
+    /// A residual of 2⁻³³ (`f64`) or 2⁻¹⁷ (`f32`).
+    fn default() -> Self {
+        Self { tolerance: R::epsilon() * R::two_to(if R::DIGITS > 24 { 19 } else { 6 }), iterations: 1000 }
+    }
 }
 
 /// Numbers of scratch that [`solve`] takes.

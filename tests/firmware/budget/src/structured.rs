@@ -21,6 +21,9 @@ const SCRATCH: usize = if cfg!(feature = "structured-pair") {
     0
 };
 
+/// A constant, as a configuration is in firmware.
+const MERGE: StructuredMerge<'static, f32> = StructuredMerge::new();
+
 /// From one below zero to one.
 const fn random(state: u32) -> (u32, f32) {
     let state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -96,10 +99,10 @@ fn merge(state: &mut State) -> Result<(), Error> {
     };
     let first = posterior(mean, outputs.as_flattened(), inputs.as_flattened())?;
     let second = posterior(other_mean, other_outputs.as_flattened(), other_inputs.as_flattened())?;
-    let (merge, factors) = (StructuredMerge::new(), [first.power(0.5), second.power(0.75)]);
-    let (needed, found) = (merge.scratch(&factors)?, SCRATCH);
+    let factors = [first.power(0.5), second.power(0.75)];
+    let (needed, found) = (MERGE.scratch(&factors)?, SCRATCH);
     if needed != found {
         return Err(Error::Scratch { needed, found });
     }
-    merge.run(&factors, black_box(&mut state.out), black_box(&mut state.scratch)).map(|_| ())
+    MERGE.run(&factors, black_box(&mut state.out), black_box(&mut state.scratch)).map(|_| ())
 }
