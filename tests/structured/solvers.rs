@@ -23,8 +23,8 @@ impl Judge {
     }
 }
 
-/// Merges around every kind of mean, and compares with the reference; condition numbers are those of the factors and of the whole.
-fn compare<R: Real>(parts: &[Part<R>], damping: Damping<R>, conditions: (f64, f64), judge: &mut Judge) {
+/// Merges around every kind of mean, and compares with the reference.
+fn compare<R: Real>(parts: &[Part<R>], damping: Damping<R>, condition: f64, judge: &mut Judge) {
     let given: Vec<R> = parts[0].mean.iter().rev().copied().collect();
     let n = parts[0].mean.len();
     for around in [DampingMean::Own, DampingMean::Average, DampingMean::Given(&given)] {
@@ -37,7 +37,7 @@ fn compare<R: Real>(parts: &[Part<R>], damping: Damping<R>, conditions: (f64, f6
         }
         let reference = Reference::of(parts, damping, around, None);
         let what = format!("{:?}, {} models, {damping:?}, {around:?}, {solved:?}", parts[0].shape, parts.len());
-        judge.see(solved.method, reference.error(&found), bound::<R>(solved.method, conditions), &what);
+        judge.see(solved.method, reference.error(&found), bound::<R>(solved.method, condition), &what);
         if solved.method != Method::ElementWise {
             let (residual, moved) = reference.residual(&found, &parts[0].mean);
             assert!(
@@ -49,14 +49,14 @@ fn compare<R: Real>(parts: &[Part<R>], damping: Damping<R>, conditions: (f64, f6
     }
 }
 
-fn bound<R: Real>(method: Method, (factors, whole): (f64, f64)) -> f64 {
-    let (of, condition): (&Conditioned, f64) = match method {
+fn bound<R: Real>(method: Method, condition: f64) -> f64 {
+    let of: &Conditioned = match method {
         Method::ElementWise => return 32.0 * R::epsilon().as_f64(),
-        Method::KroneckerPair => (&tolerance::PAIR, factors),
-        Method::InputCovariance => (&tolerance::INPUT_COVARIANCE, whole),
-        Method::Dense => (&tolerance::DENSE, whole),
-        Method::Woodbury => (&tolerance::WOODBURY, whole),
-        _ => (&tolerance::GRADIENTS, whole),
+        Method::KroneckerPair => &tolerance::PAIR,
+        Method::InputCovariance => &tolerance::INPUT_COVARIANCE,
+        Method::Dense => &tolerance::DENSE,
+        Method::Woodbury => &tolerance::WOODBURY,
+        _ => &tolerance::GRADIENTS,
     };
     of.of::<R>(condition)
 }
@@ -68,7 +68,7 @@ fn alone<R: Real>(kind: usize, shapes: &[Shape], condition: f64) {
         for models in 1..=6 {
             let parts: Vec<Part<R>> = (0..models).map(|_| Part::random(&mut random, kind, shape, condition)).collect();
             for damping in [Damping::all(R::ZERO), Damping::default()] {
-                compare(&parts, damping, (condition, condition), &mut judge);
+                compare(&parts, damping, condition, &mut judge);
             }
         }
     }
@@ -114,13 +114,14 @@ fn scalars_rows_and_diagonals_agree() {
     }
 }
 
-/// All kinds at once. What is well conditioned alone need not be beside a low rank: the condition of the sum is measured.
+/// All kinds at once. What is well conditioned alone need not be beside a low rank, and one pair in thousands errs by more than the condition of its factors
+/// tells: the condition of the sum is measured, which bounds the error of every solver.
 fn mixed<R: Real>(seed: u64, kinds: &[usize], shape: Shape, condition: f64) {
     let mut random = Random(seed);
     let parts: Vec<Part<R>> = kinds.iter().map(|&kind| Part::random(&mut random, kind, shape, condition)).collect();
     for damping in [Damping::all(R::ZERO), Damping::default()] {
         let whole = Reference::of(&parts, damping, DampingMean::Own, None).condition();
-        compare(&parts, damping, (condition, condition.max(whole)), &mut Judge(Vec::new()));
+        compare(&parts, damping, condition.max(whole), &mut Judge(Vec::new()));
     }
 }
 
@@ -129,6 +130,7 @@ proptest! {
     #[test]
     fn mixtures_agree(seed: u64, kinds in prop::collection::vec(0..KINDS, 1..=6), rows in 1..9_usize, columns in 1..9_usize) {
         mixed::<f64>(seed, &kinds, (rows, columns), 1e4);
+        mixed::<f64>(seed, &kinds, (rows, columns), 1e2);
         mixed::<f32>(seed, &kinds, (rows, columns), 1e2);
     }
 }
