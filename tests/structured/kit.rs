@@ -250,11 +250,11 @@ impl Reference {
         if error == 0.0 { 0.0 } else { error / self.size }
     }
 
-    /// `‖η − Λ*·found‖` relative to `‖η − Λ*·centre‖`: what is reported, and what rounding `found` alone may do to it.
+    /// `‖η − Λ*·found‖` relative to `‖η − Λ*·centre‖`: what is reported, and what rounding `found` and the terms of `η` may do to it.
     pub(crate) fn residual<R: Real>(&self, found: &[R], centre: &[R]) -> (f64, f64) {
         let rest = |x: &[R]| norm(&less(&self.eta, &times(&self.precision, &twice(x))));
         let whole = rest(centre);
-        let moved = R::epsilon().as_f64() * norm(&self.precision) * (norm(&twice(found)) + norm(&twice(centre)));
+        let moved = R::epsilon().as_f64() * norm(&self.precision) * (norm(&twice(found)) + norm(&twice(centre)) + self.size);
         (rest(found) / whole, moved / whole)
     }
 }
