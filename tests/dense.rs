@@ -169,6 +169,65 @@ fn nor_where_nothing_can_be_lent() {
     assert_eq!(out, three);
 }
 
+/// Several weights over one pair of models, with precisions and without, in one read and one by one: the same bits and counts.
+macro_rules! weights_of_one_pair {
+    ($arithmetic:ty, $input:ty, $lend:path, $output:ty, $out:path, $case:expr) => {{
+        let case: Case = $case;
+        let models = [0, 1].map(|model| {
+            case.model(model).map(|numbers| {
+                let mut stored = vec![<$input>::default(); case.n];
+                let mut view = $lend(&mut stored[..]);
+                (0..case.n).for_each(|i| view.put(i, <$arithmetic as Real>::from_f32(numbers[i])));
+                stored
+            })
+        });
+        let [a, b] = [&models[0], &models[1]].map(|[mean, fisher]| Posterior::diagonal($lend(&mean[..]), $lend(&fisher[..])).unwrap());
+        let [one, other] = case.weights;
+        let pairs = [[0.4, 0.6], [one, other], [other, one], [0.9, other], [one, 0.2]]
+            .map(|[one, other]| [a.power(<$arithmetic>::from_f64(one)), b.power(<$arithmetic>::from_f64(other))]);
+        let room = || pairs.each_ref().map(|_| [(); 2].map(|()| vec![<$output>::default(); case.n]));
+        let (mut together, mut alone, merge) = (room(), room(), Merge::new().bad_numbers(BadNumbers::Propagate));
+        let mut jobs: Vec<_> = together
+            .iter_mut()
+            .zip(&pairs)
+            .enumerate()
+            .map(|(number, ([mean, precision], pair))| match number % 2 {
+                0 => Job::new(pair, $out(&mut mean[..])),
+                _ => Job::with_precision(pair, $out(&mut mean[..]), $out(&mut precision[..])),
+            })
+            .collect();
+        merge.run_all(&mut jobs).unwrap();
+        let summaries: Vec<Summary> = jobs.iter().map(|job| job.summary).collect();
+        for (number, ([mean, precision], pair)) in alone.iter_mut().zip(&pairs).enumerate() {
+            let summary = match number % 2 {
+                0 => merge.run(pair, $out(&mut mean[..])),
+                _ => merge.run_with_precision(pair, $out(&mut mean[..]), $out(&mut precision[..])),
+            };
+            assert_eq!(summary.unwrap(), summaries[number], "job {number} of {case:?}");
+            assert!(
+                [mean, precision].map(|of| patterns(of)) == together[number].each_ref().map(|of| patterns(of)),
+                "job {number} of {case:?}"
+            );
+        }
+    }};
+}
+
+#[test]
+fn weights_of_one_pair_are_merges_of_their_own() {
+    for case in cases().map(|case| Case { start: 0, ..case }) {
+        weights_of_one_pair!(f32, f32, slice, f32, slice, case);
+        weights_of_one_pair!(f64, f64, slice, f64, slice, case);
+        weights_of_one_pair!(f64, f32, slice, f32, slice, case);
+        weights_of_one_pair!(f32, u16, Bf16Bits, u16, Bf16Bits, case);
+        weights_of_one_pair!(f32, u16, F16Bits, u16, F16Bits, case);
+        weights_of_one_pair!(f32, u16, F16Bits, f32, slice, case);
+        weights_of_one_pair!(f32, f32, slice, u16, F16Bits, case);
+    }
+    let long = |n: usize, odd| Case { n, start: 0, weights: [0.3, 1.7], odd };
+    weights_of_one_pair!(f32, f32, slice, f32, slice, long((1 << 20) + 77, Some(((1 << 19) + 5, 1, Odd::Fisher(0.0)))));
+    weights_of_one_pair!(f32, u16, F16Bits, u16, F16Bits, long((1 << 21) + 77, Some((7, 0, Odd::Mean(3e38)))));
+}
+
 /// Two factors of one tensor.
 type Pair<'a> = [Factor<&'a [f32], &'a [f32], f32>; 2];
 

@@ -58,6 +58,13 @@ impl Place {
         (n > 0 && self.block - self.turn_block < self.turn).then_some((self.at, n))
     }
 
+    /// Start and length of the whole turn.
+    #[inline(always)]
+    pub(super) fn whole_turn(self, count: usize) -> (usize, usize) {
+        let end = self.next_turn().at.min(count);
+        (self.turn_at.min(end), end - self.turn_at.min(end))
+    }
+
     /// Behind a block of `n` numbers.
     #[inline(always)]
     pub(super) fn next_block(self, n: usize) -> Self {

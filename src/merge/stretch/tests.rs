@@ -6,6 +6,7 @@ extern crate alloc;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::super::dense::Common;
 use super::{Active, BLOCK, Dense, Job, Place, TURN, is_candidate};
 use crate::gaussian::{Factor, Posterior};
 use crate::kernel::Shell;
@@ -89,6 +90,51 @@ fn what_may_be_dense() {
     assert!(is_candidate(&Active::of(&[narrow, narrow]), Dtype::F16) && !is_candidate(&Active::of(&[narrow, narrow]), Dtype::Bf16));
 }
 
+/// What several jobs read is looked at once, for the least range of them all, and only if they all read the same.
+#[test]
+fn jobs_over_the_same_inputs_have_one_look() {
+    let (ones, others) = (vec![1.0_f32; N], vec![1.0_f32; N]);
+    type Pair<'a> = [Factor<&'a [f32], &'a [f32], f32>; 2];
+    fn pair<'a>(mean: &'a [f32], fisher: &'a [f32], weights: [f32; 2]) -> Pair<'a> {
+        weights.map(|weight| Posterior::diagonal(mean, fisher).unwrap().power(weight))
+    }
+    fn known(pairs: &[Pair<'_>], turn: (usize, usize)) -> Option<bool> {
+        let mut outs = [[0.0_f32; 1]; 3];
+        let jobs: Vec<Job<'_, _, _, f32, &mut [f32]>> =
+            pairs.iter().zip(&mut outs).map(|(pair, out)| Job::new(pair, &mut out[..])).collect();
+        Common::of(&jobs).map(|common| common.is_dense(turn))
+    }
+    let (good, other) = (pair(&ones[..], &ones[..], [0.3, 0.7]), pair(&ones[..], &ones[..], [0.9, 1.1]));
+    assert_eq!(known(&[], (0, N)), None);
+    assert_eq!(known(&[good], (0, N)), None);
+    assert_eq!(known(&[good, other], (0, N)), Some(true));
+    for different in
+        [pair(&others[..], &ones[..], [0.3, 0.7]), pair(&ones[..], &others[..], [0.3, 0.7]), pair(&ones[1..], &ones[1..], [0.3, 0.7])]
+    {
+        assert_eq!(known(&[good, different], (0, N)), None);
+        assert_eq!(known(&[good, other, [good[0], different[1]]], (0, N)), None);
+    }
+    // Ranges of one job alone, at either end, of either factor.
+    for (weights, spoilt) in [([4e-38, 1.0], 0.125), ([1.0, 4e-38], 0.125), ([2e29, 1.0], 16.0), ([1.0, 2e29], 16.0)] {
+        let mut fishers = ones.clone();
+        fishers[2 * BLOCK + 1] = spoilt;
+        let (plain, narrow) = (pair(&ones[..], &fishers[..], [1.0, 1.0]), pair(&ones[..], &fishers[..], weights));
+        for jobs in [[plain, narrow], [narrow, plain]] {
+            let (at, n) = (2 * BLOCK, BLOCK);
+            assert_eq!(known(&jobs, (at, n)), Some(false), "{weights:?}");
+            assert_eq!(known(&jobs, (0, N)), Some(false), "{weights:?}");
+            assert_eq!((known(&jobs, (0, at)), known(&jobs, (at + n, 5))), (Some(true), Some(true)), "{weights:?}");
+        }
+        assert_eq!(known(&[plain, plain], (0, N)), Some(true));
+    }
+    for bad in [f32::INFINITY, f32::NAN] {
+        let mut means = ones.clone();
+        means[N - 1] = bad;
+        let jobs = [pair(&means[..], &ones[..], [1.0, 1.0]); 2];
+        assert_eq!((known(&jobs, (0, N)), known(&jobs, (0, N - 1))), (Some(false), Some(true)));
+    }
+}
+
 /// Jobs take turns of some blocks, each over its own tensor from its first number to its last; the first block alone is short. A sole job
 /// has one turn.
 #[test]
@@ -102,14 +148,16 @@ fn jobs_take_turns() {
                     place = place.next_turn();
                     continue;
                 };
-                let mut blocks = 0;
+                let (mut blocks, from, whole) = (0, seen[place.job], place.whole_turn(count));
                 while let Some((at, n)) = place.within(count) {
+                    assert_eq!(place.whole_turn(count), whole);
                     assert_eq!(at, seen[place.job]);
                     assert_eq!(n, if at == 0 { first } else { BLOCK }.min(count - at));
                     seen[place.job] += n;
                     blocks += 1;
                     place = place.next_block(n);
                 }
+                assert_eq!(whole, (from, seen[place.job] - from));
                 turns.push((place.job, blocks));
                 place = place.next_job();
             }
