@@ -215,7 +215,7 @@ pub enum Error {
     },
     /// A call of a Fisher accumulator. Codes 32 to 52.
     Fisher(FisherFault),
-    /// A matrix or a product of matrices. Codes 64 to 71.
+    /// A matrix or a product of matrices. Codes 64 to 72.
     Linear(LinearFault),
     /// The merge of structured posteriors of a tensor has no solution. Its code is that of its fault.
     NotSolved {

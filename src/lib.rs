@@ -60,7 +60,7 @@
 //! | `store` | what a whole model must answer ([`ParameterSource`], [`ParameterTarget`]) | the interface to frameworks and files |
 //! | [`adapters`] | low-rank adapters folded into weights ([`LowRankAdapter`](adapters::LowRankAdapter)) | what merging LoRA means |
 //! | `stores` | ready-made ones: slices and bytes ([`Tensors`]), strided views ([`Strided`]) | **a new store** of this crate's |
-//! | `structured` | posteriors with more than a diagonal ([`StructuredPosterior`], [`Structure`]), their merge ([`StructuredMerge`]), densities and samples ([`Density`]) | **a new structure**: a variant of [`Structure`], its product in `operator.rs`; **a new solver**: a file in `solve` |
+//! | `structured` | posteriors with more than a diagonal ([`StructuredPosterior`], [`Structure`]), their merge ([`StructuredMerge`]), densities and samples ([`Density`]) | **a new structure**: a variant of [`Structure`], its product in `operator.rs`; **a new solver**: a file in `solve`, a constant in `solvers.rs` |
 //! | `driver` | the loop over whole models ([`StoreMerge`], [`Model`]): comparing, tiles, progress, resuming | a new kind of precision of a [`Model`] |
 //! | [`reference`](mod@reference) | the formulas as the papers write them, one coordinate at a time | reading and checking |
 //!
@@ -184,8 +184,8 @@ pub use scalar::{Dtype, Real};
 pub use store::{Element, ParameterInfo, ParameterSource, ParameterTarget};
 pub use stores::{Strided, StridedMut, StridedTensor, StridedTensorMut, Tensor, TensorMut, Tensors, TensorsMut};
 pub use structured::{
-    Damping, DampingMean, Density, Method, Repair, Solved, Structure, StructureMut, StructuredFactor, StructuredMerge, StructuredPosterior,
-    merged_precision,
+    AllSolvers, Damping, DampingMean, Density, Method, Repair, Solved, Solvers, Structure, StructureMut, StructuredFactor, StructuredMerge,
+    StructuredPosterior, merged_precision,
 };
 pub use summary::Summary;
 pub use view::{AnySlice, AnySliceMut, Bf16Bits, F16Bits, LeBytes, Stored, Values, ValuesMut};

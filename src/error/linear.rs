@@ -49,6 +49,8 @@ pub enum LinearFault {
         /// The model that has it, among those that take part.
         model: usize,
     },
+    /// No solver that was brought along solves for such a sum of precisions. Code 72.
+    NoSolver,
     /// A product of the caller's failed. Code 69.
     Backend {
         /// What it says.
@@ -67,6 +69,7 @@ impl LinearFault {
             Self::Backend { .. } => 69,
             Self::NotSymmetric { .. } => 70,
             Self::Structure { .. } => 71,
+            Self::NoSolver => 72,
         }
     }
 }
@@ -81,6 +84,7 @@ impl fmt::Display for LinearFault {
             Self::NoConvergence { row } => write!(f, "the eigenvalue of row {row} did not converge"),
             Self::NotSymmetric { row, column } => write!(f, "the matrix is not symmetric at row {row}, column {column}"),
             Self::Structure { model } => write!(f, "the precision of model {model} has no such form"),
+            Self::NoSolver => f.write_str("no solver for such precisions was brought along"),
             Self::Backend { code } => write!(f, "the matrix product failed with code {code}"),
         }
     }

@@ -7,6 +7,7 @@ use super::posterior::{Structure, StructuredFactor, StructuredPosterior};
 use super::problem::{Sum, takes_part};
 use super::solve::{self, Stop};
 use super::solved::{Method, Solved};
+use super::solvers::{AllSolvers, Solvers};
 use super::system::{Base, System, Work};
 use super::verify::{self, Place};
 use crate::error::{Defect, Error, LinearFault, Role};
@@ -75,9 +76,10 @@ pub enum Repair {
 /// # Ok::<(), fisher_merge::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct StructuredMerge<'a, R, P = BuiltIn> {
+pub struct StructuredMerge<'a, R, P = BuiltIn, S = AllSolvers> {
     // What is not chosen is looked up when it runs, so that a constant can hold a merge.
     product: P,
+    solvers: S,
     shell: Option<Shell>,
     damping: Option<Damping<R>>,
     mean: DampingMean<'a, R>,
@@ -101,6 +103,7 @@ impl<R: Real> StructuredMerge<'_, R> {
     pub const fn new() -> Self {
         Self {
             product: BuiltIn::new(),
+            solvers: AllSolvers,
             shell: None,
             damping: None,
             mean: DampingMean::Own,
@@ -113,12 +116,24 @@ impl<R: Real> StructuredMerge<'_, R> {
     }
 }
 
-impl<'a, R: Real, P: MatrixProduct<R>> StructuredMerge<'a, R, P> {
+impl<'a, R: Real, P: MatrixProduct<R>, S: Solvers> StructuredMerge<'a, R, P, S> {
     /// Another matrix product, of the caller's. Promise 8 is that of the built-in one.
     #[must_use]
-    pub fn product<Q: MatrixProduct<R>>(self, product: Q) -> StructuredMerge<'a, R, Q> {
-        let Self { shell, damping, mean, base, stop, iterate, repair, tensor, .. } = self;
-        StructuredMerge { product, shell, damping, mean, base, stop, iterate, repair, tensor }
+    pub fn product<Q: MatrixProduct<R>>(self, product: Q) -> StructuredMerge<'a, R, Q, S> {
+        let Self { solvers, shell, damping, mean, base, stop, iterate, repair, tensor, .. } = self;
+        StructuredMerge { product, solvers, shell, damping, mean, base, stop, iterate, repair, tensor }
+    }
+
+    /// With these solvers alone.
+    #[must_use]
+    pub const fn solvers<T: Solvers>(self, solvers: T) -> StructuredMerge<'a, R, P, T>
+    where
+        // Nothing is dropped in a constant.
+        P: Copy,
+        S: Copy,
+    {
+        let Self { product, shell, damping, mean, base, stop, iterate, repair, tensor, .. } = self;
+        StructuredMerge { product, solvers, shell, damping, mean, base, stop, iterate, repair, tensor }
     }
 
     /// How much damping.
@@ -197,7 +212,8 @@ impl<'a, R: Real, P: MatrixProduct<R>> StructuredMerge<'a, R, P> {
         self.check(factors)?;
         let sum = self.sum(factors, R::ZERO);
         let apply = operator::scratch(&self.product, sum.shape, sum.is_dense());
-        Ok(4 * sum.shape.0 * sum.shape.1 + apply.max(solve::scratch(&self.product, sum)))
+        let solve = solve::scratch::<S, R>(&self.product, sum).map_err(|fault| self.fault(fault))?;
+        Ok(4 * sum.shape.0 * sum.shape.1 + apply.max(solve))
     }
 
     fn fault(&self, fault: LinearFault) -> Error {
@@ -269,7 +285,7 @@ impl<'a, R: Real, P: MatrixProduct<R>> StructuredMerge<'a, R, P> {
             return Ok(Solved { method: Method::Copied, iterations: 0, residual: 0.0, no_evidence, repaired: 0.0 });
         }
         let mut work = Work::cut(scratch, expected).map_err(|fault| self.fault(fault))?;
-        let method = sum.method();
+        let method = sum.method::<S>();
         if method == Method::ElementWise {
             let no_evidence = match self.base {
                 None => elementwise::merge(factors, self.tensor, work.right, work.solution)?,
@@ -343,7 +359,7 @@ impl<'a, R: Real, P: MatrixProduct<R>> StructuredMerge<'a, R, P> {
         let tools = Tools { product: &self.product, shell: self.shell.unwrap_or_default() };
         let mut extra = R::ZERO;
         loop {
-            match system.solve(tools, self.sum(factors, extra), work) {
+            match system.solve::<S, P>(tools, self.sum(factors, extra), work) {
                 Err(LinearFault::NotPositiveDefinite { pivot }) => {
                     let next = if extra == R::ZERO { R::epsilon().sqrt() } else { extra * R::from_f64(16.0) };
                     if self.repair == Repair::Refuse || next > R::from_f64(0.25) {

@@ -11,6 +11,7 @@ mod project;
 mod side;
 mod solve;
 mod solved;
+mod solvers;
 mod system;
 mod verify;
 
@@ -20,3 +21,4 @@ pub use merge::{Repair, StructuredMerge};
 pub use posterior::{Structure, StructuredFactor, StructuredPosterior};
 pub use project::{StructureMut, merged_precision};
 pub use solved::{Method, Solved};
+pub use solvers::{AllSolvers, Solvers};

@@ -5,6 +5,7 @@ use super::operator::Operator;
 use super::posterior::{Structure, StructuredFactor};
 use super::side::{Damped, Side};
 use super::solved::Method;
+use super::solvers::Solvers;
 use crate::error::LinearFault;
 use crate::linear::MatrixProduct;
 use crate::linear::tools::Tools;
@@ -75,21 +76,24 @@ impl<'f, 'a, R: Real> Sum<'f, 'a, R> {
         self.terms().try_for_each(|(coefficient, operator)| operator.add(tools, weight * coefficient, x, out, room))
     }
 
-    /// Which solver: the first that fits.
-    pub(super) fn method(self) -> Method {
+    /// Which solver: the first that fits and is there, or conjugate gradients.
+    pub(super) fn method<S: Solvers>(self) -> Method {
         let all = |fits: fn(&Structure<'a, R>) -> bool| self.terms().all(|(_, operator)| fits(&operator.structure));
         let is_element_wise = |of: &Structure<'a, R>| matches!(of, Structure::Scalar(_) | Structure::Rows(_) | Structure::Diagonal(_));
         if self.terms().all(|(_, operator)| is_element_wise(&operator.structure)) {
             Method::ElementWise
         } else if self.iterate {
             Method::ConjugateGradients
-        } else if !all(|of| !matches!(of, Structure::Dense(_))) {
-            Method::Dense
-        } else if all(|of| matches!(of.sides(), Some((Side::Scaled(_), _)))) {
+        } else if self.is_dense() {
+            if S::DENSE { Method::Dense } else { Method::ConjugateGradients }
+        } else if S::INPUT_COVARIANCE && all(|of| matches!(of.sides(), Some((Side::Scaled(_), _)))) {
             Method::InputCovariance
-        } else if all(|of| of.sides().is_some()) && self.terms().count() == 2 {
+        } else if S::KRONECKER_PAIR && all(|of| of.sides().is_some()) && self.terms().count() == 2 {
             Method::KroneckerPair
-        } else if !self.has_negative() && all(|of| !matches!(of, Structure::Kronecker { .. } | Structure::InputCovariance(_))) {
+        } else if S::WOODBURY
+            && !self.has_negative()
+            && all(|of| !matches!(of, Structure::Kronecker { .. } | Structure::InputCovariance(_)))
+        {
             Method::Woodbury
         } else {
             Method::ConjugateGradients

@@ -5,6 +5,7 @@ use super::posterior::{Structure, StructuredFactor};
 use super::problem::{Sum, cancelled, takes_part};
 use super::solve::{self, Stop};
 use super::solved::Solved;
+use super::solvers::Solvers;
 use crate::error::LinearFault;
 use crate::kernel::step::is_finite;
 use crate::linear::MatrixProduct;
@@ -43,7 +44,7 @@ pub(super) struct System<'s, R> {
 
 impl<R: Real> System<'_, R> {
     /// Leaves the merged mean in `work.solution`.
-    pub(super) fn solve<P: MatrixProduct<R>>(
+    pub(super) fn solve<S: Solvers, P: MatrixProduct<R>>(
         &self,
         tools: Tools<'_, P>,
         sum: Sum<'_, '_, R>,
@@ -72,7 +73,7 @@ impl<R: Real> System<'_, R> {
             self.look_for_underflow(sum, centre, work)?;
             work.solution.fill(R::ZERO);
         } else {
-            iterations = solve::solve(tools, sum, work.right, work.solution, self.stop, work.room)?;
+            iterations = solve::solve::<S, R, P>(tools, sum, work.right, work.solution, self.stop, work.room)?;
             sum.add(tools, -R::ONE, work.solution, work.right, work.room)?;
         }
         refuse_wild(work.right, sum.shape)?;
@@ -82,7 +83,7 @@ impl<R: Real> System<'_, R> {
             *solution = if *solution == R::ZERO { centre } else { centre + *solution };
         }
         refuse_wild(work.solution, sum.shape)?;
-        Ok(Solved { method: sum.method(), iterations, residual, no_evidence: 0, repaired: 0.0 })
+        Ok(Solved { method: sum.method::<S>(), iterations, residual, no_evidence: 0, repaired: 0.0 })
     }
 
     /// A right-hand side of zero is one of equal models, or of shifts that cancel; not of precisions that are lost below the range.

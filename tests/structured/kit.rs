@@ -1,6 +1,8 @@
 //! What the tests of this directory share: random models of every structure, and the dense system that a merge of them is to solve.
 
-use fisher_merge::{Damping, DampingMean, Error, Real, Solved, Structure, StructuredFactor, StructuredMerge, StructuredPosterior};
+use fisher_merge::{
+    BuiltIn, Damping, DampingMean, Error, Real, Solved, Solvers, Structure, StructuredFactor, StructuredMerge, StructuredPosterior,
+};
 
 use crate::twice::{Twice, norm, solve, times};
 
@@ -167,7 +169,10 @@ pub(crate) fn factors<R: Real>(parts: &[Part<R>]) -> Vec<StructuredFactor<'_, R>
 }
 
 /// A merge in exactly the scratch that it asks for, full of what must not matter.
-pub(crate) fn run<'a, R: Real>(merge: &StructuredMerge<'a, R>, parts: &'a [Part<R>]) -> Result<(Vec<R>, Solved), Error> {
+pub(crate) fn run<'a, R: Real, S: Solvers>(
+    merge: &StructuredMerge<'a, R, BuiltIn, S>,
+    parts: &'a [Part<R>],
+) -> Result<(Vec<R>, Solved), Error> {
     let factors = factors(parts);
     let junk = R::from_f64(f64::NAN);
     let mut scratch = vec![junk; merge.scratch(&factors)?];

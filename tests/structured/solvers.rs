@@ -1,6 +1,6 @@
 //! Each solver against the dense reference of the same system, and where that is too large against the equation that the mean solves.
 
-use fisher_merge::{Damping, DampingMean, Method, Real, StructuredMerge};
+use fisher_merge::{Damping, DampingMean, Error, LinearFault, Method, Real, Solvers, StructuredMerge};
 use proptest::prelude::*;
 
 use crate::common::tolerance::{self, Conditioned};
@@ -115,13 +115,13 @@ fn scalars_rows_and_diagonals_agree() {
 }
 
 /// All kinds at once. What is well conditioned alone need not be beside a low rank, and one pair in thousands errs by more than the condition of its factors
-/// tells: the condition of the sum is measured, which bounds the error of every solver.
+/// tells: the condition of the sum is measured, which bounds the error of every solver, times the few roundings of each step that seldom add up.
 fn mixed<R: Real>(seed: u64, kinds: &[usize], shape: Shape, condition: f64) {
     let mut random = Random(seed);
     let parts: Vec<Part<R>> = kinds.iter().map(|&kind| Part::random(&mut random, kind, shape, condition)).collect();
     for damping in [Damping::all(R::ZERO), Damping::default()] {
         let whole = Reference::of(&parts, damping, DampingMean::Own, None).condition();
-        compare(&parts, damping, condition.max(whole), &mut Judge(Vec::new()));
+        compare(&parts, damping, 8.0 * condition.max(whole), &mut Judge(Vec::new()));
     }
 }
 
@@ -133,6 +133,66 @@ proptest! {
         mixed::<f64>(seed, &kinds, (rows, columns), 1e2);
         mixed::<f32>(seed, &kinds, (rows, columns), 1e2);
     }
+}
+
+/// Which of input covariance, Kronecker pair, dense, Woodbury and conjugate gradients are there.
+#[derive(Clone, Copy, Debug)]
+struct There<const I: bool, const K: bool, const D: bool, const W: bool, const C: bool>;
+
+impl<const I: bool, const K: bool, const D: bool, const W: bool, const C: bool> Solvers for There<I, K, D, W, C> {
+    const INPUT_COVARIANCE: bool = I;
+    const KRONECKER_PAIR: bool = K;
+    const DENSE: bool = D;
+    const WOODBURY: bool = W;
+    const CONJUGATE_GRADIENTS: bool = C;
+}
+
+/// With these solvers: the bits of all solvers where the one that they use is there, else those of conjugate gradients, else a refusal that names the tensor.
+fn with<S: Solvers + Copy>(solvers: S, kinds: &[usize], fits: Method, there: bool) {
+    let (mut random, shape) = (Random(kinds.iter().sum::<usize>() as u64), (4, 3));
+    let parts: Vec<Part<f64>> = kinds.iter().map(|&kind| Part::random(&mut random, kind, shape, 100.0)).collect();
+    let all = StructuredMerge::new().tensor(7);
+    let few = all.solvers(solvers);
+    let (whole, solved) = run(&all, &parts).unwrap();
+    assert_eq!(solved.method, fits);
+    if there || S::CONJUGATE_GRADIENTS {
+        let (expected, method) =
+            if there { (whole, fits) } else { (run(&all.iterate(true), &parts).unwrap().0, Method::ConjugateGradients) };
+        let (found, solved) = run(&few, &parts).unwrap();
+        assert_eq!((bits(&found), solved.method), (bits(&expected), method), "{kinds:?}");
+    } else {
+        let refused = Error::NotSolved { tensor: 7, fault: LinearFault::NoSolver };
+        let factors = factors(&parts);
+        let (mut out, mut scratch) = (vec![7.0; 12], vec![0.0; all.scratch(&factors).unwrap()]);
+        assert_eq!(few.scratch(&factors), Err(refused));
+        assert_eq!(few.run(&factors, &mut out, &mut scratch), Err(refused));
+        assert_eq!(out, [7.0; 12]);
+    }
+}
+
+#[test]
+fn fewer_solvers_solve_the_same_or_refuse() {
+    fn each<const I: bool, const K: bool, const D: bool, const W: bool, const C: bool>() {
+        let solvers = There::<I, K, D, W, C>;
+        with(solvers, &[DIAGONAL, SCALAR], Method::ElementWise, true);
+        with(solvers, &[INPUTS, INPUTS, SCALAR], Method::InputCovariance, I);
+        with(solvers, &[KRONECKER, INPUTS], Method::KroneckerPair, K);
+        with(solvers, &[DENSE, KRONECKER, LOW_RANK], Method::Dense, D);
+        with(solvers, &[LOW_RANK, DIAGONAL, ROWS], Method::Woodbury, W);
+        with(solvers, &[KRONECKER, DIAGONAL, KRONECKER], Method::ConjugateGradients, C);
+    }
+    each::<true, true, true, true, true>();
+    each::<true, false, false, false, false>();
+    each::<false, true, false, false, false>();
+    each::<false, false, true, false, false>();
+    each::<false, false, false, true, false>();
+    each::<false, false, false, false, true>();
+    each::<false, true, true, true, true>();
+    each::<true, false, true, true, true>();
+    each::<true, true, false, true, true>();
+    each::<true, true, true, false, true>();
+    each::<true, true, true, true, false>();
+    each::<false, false, false, false, false>();
 }
 
 /// `‖Σ λ·Λ_m·(W_m − found)‖`, factor by factor: a dense matrix of all parameters would not fit.

@@ -10,6 +10,7 @@ mod woodbury;
 
 use super::problem::Sum;
 use super::solved::Method;
+use super::solvers::Solvers;
 use crate::error::LinearFault;
 use crate::linear::MatrixProduct;
 use crate::linear::tools::Tools;
@@ -31,19 +32,20 @@ impl<R: Real> Default for Stop<R> {
 }
 
 /// Numbers of scratch that [`solve`] takes.
-pub(super) fn scratch<R: Real>(product: &impl MatrixProduct<R>, sum: Sum<'_, '_, R>) -> usize {
-    match sum.method() {
-        Method::Dense => dense::scratch(product, sum),
-        Method::InputCovariance => input::scratch(product, sum),
-        Method::KroneckerPair => pair::scratch(product, sum),
-        Method::Woodbury => woodbury::scratch(product, sum),
-        Method::ConjugateGradients => gradients::scratch(product, sum),
-        _ => 0,
+pub(super) fn scratch<S: Solvers, R: Real>(product: &impl MatrixProduct<R>, sum: Sum<'_, '_, R>) -> Result<usize, LinearFault> {
+    match sum.method::<S>() {
+        Method::Dense if S::DENSE => Ok(dense::scratch(product, sum)),
+        Method::InputCovariance if S::INPUT_COVARIANCE => Ok(input::scratch(product, sum)),
+        Method::KroneckerPair if S::KRONECKER_PAIR => Ok(pair::scratch(product, sum)),
+        Method::Woodbury if S::WOODBURY => Ok(woodbury::scratch(product, sum)),
+        Method::ConjugateGradients if S::CONJUGATE_GRADIENTS => Ok(gradients::scratch(product, sum)),
+        Method::ElementWise | Method::Copied => Ok(0),
+        _ => Err(LinearFault::NoSolver),
     }
 }
 
 /// `x ← Λ*⁻¹·b`; gives the iterations that it took. `b` is left as it was.
-pub(super) fn solve<R: Real, P: MatrixProduct<R>>(
+pub(super) fn solve<S: Solvers, R: Real, P: MatrixProduct<R>>(
     tools: Tools<'_, P>,
     sum: Sum<'_, '_, R>,
     b: &[R],
@@ -51,12 +53,14 @@ pub(super) fn solve<R: Real, P: MatrixProduct<R>>(
     stop: Stop<R>,
     room: &mut [R],
 ) -> Result<u32, LinearFault> {
-    match sum.method() {
-        Method::Dense => dense::solve(tools, sum, b, x, room).map(|()| 0),
-        Method::InputCovariance => input::solve(tools, sum, b, x, room).map(|()| 0),
-        Method::KroneckerPair => pair::solve(tools, sum, b, x, room).map(|()| 0),
-        Method::Woodbury => woodbury::solve(tools, sum, b, x, room).map(|()| 0),
-        Method::ConjugateGradients => gradients::solve(tools, sum, b, x, stop, room),
-        _ => Ok(0),
+    // What a constant rules out is not linked.
+    match sum.method::<S>() {
+        Method::Dense if S::DENSE => dense::solve(tools, sum, b, x, room).map(|()| 0),
+        Method::InputCovariance if S::INPUT_COVARIANCE => input::solve(tools, sum, b, x, room).map(|()| 0),
+        Method::KroneckerPair if S::KRONECKER_PAIR => pair::solve(tools, sum, b, x, room).map(|()| 0),
+        Method::Woodbury if S::WOODBURY => woodbury::solve(tools, sum, b, x, room).map(|()| 0),
+        Method::ConjugateGradients if S::CONJUGATE_GRADIENTS => gradients::solve(tools, sum, b, x, stop, room),
+        Method::ElementWise | Method::Copied => Ok(0),
+        _ => Err(LinearFault::NoSolver),
     }
 }

@@ -2,7 +2,7 @@
 
 use core::hint::black_box;
 
-use fisher_merge::{Error, Structure, StructuredMerge, StructuredPosterior};
+use fisher_merge::{BuiltIn, Error, Solvers, Structure, StructuredMerge, StructuredPosterior};
 
 const ROWS: usize = 8;
 const COLUMNS: usize = 16;
@@ -21,8 +21,22 @@ const SCRATCH: usize = if cfg!(feature = "structured-pair") {
     0
 };
 
+/// The solver that is measured alone, or all of them.
+#[derive(Clone, Copy)]
+struct Linked;
+
+const ALL: bool = cfg!(feature = "structured-all");
+
+impl Solvers for Linked {
+    const INPUT_COVARIANCE: bool = ALL || cfg!(feature = "structured-input");
+    const KRONECKER_PAIR: bool = ALL || cfg!(feature = "structured-pair");
+    const DENSE: bool = ALL;
+    const WOODBURY: bool = ALL;
+    const CONJUGATE_GRADIENTS: bool = ALL;
+}
+
 /// A constant, as a configuration is in firmware.
-const MERGE: StructuredMerge<'static, f32> = StructuredMerge::new();
+const MERGE: StructuredMerge<'static, f32, BuiltIn, Linked> = StructuredMerge::new().solvers(Linked);
 
 /// From one below zero to one.
 const fn random(state: u32) -> (u32, f32) {
