@@ -268,7 +268,7 @@ impl<'a, R: Real, P: MatrixProduct<R>, S: Solvers> StructuredMerge<'a, R, P, S> 
     /// # Errors
     /// [`Error::NoModels`], [`Error::BadWeight`], [`Error::AllWeightsZero`], [`Error::BadDamping`]; [`Error::Length`] for the output, [`Error::Scratch`];
     /// [`Error::BadNumber`] for NaN, infinities and negative precisions; [`Error::NotSolved`] for shapes that differ, matrices that are not
-    /// symmetric, and sums that are not positive definite. All name the tensor.
+    /// symmetric, sums that are not positive definite, and those that no solver is [there](Solvers) for. All name the tensor.
     pub fn run(&self, factors: &[StructuredFactor<'a, R>], out: &mut [R], scratch: &mut [R]) -> Result<Solved, Error> {
         let needed = self.scratch(factors)?;
         let sum = self.sum(factors, R::ZERO);

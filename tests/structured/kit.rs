@@ -244,23 +244,24 @@ impl Reference {
         norm(&self.precision) * norm(&inverse)
     }
 
-    /// `‖X − found‖` relative to the size of what the equation is made of.
+    /// `‖X − found‖/‖X‖`
     pub(crate) fn error<R: Real>(&self, found: &[R]) -> f64 {
-        self.apart(&self.mean, found)
+        relative(&self.mean, found)
     }
 
-    /// `‖one − other‖`, relative to the same.
+    /// `‖one − other‖` relative to the size of what the equation is made of.
     pub(crate) fn apart<R: Real>(&self, one: &[Twice], other: &[R]) -> f64 {
         let error = norm(&less(one, &twice(other)));
         if error == 0.0 { 0.0 } else { error / self.size }
     }
 
-    /// `‖η − Λ*·found‖` relative to `‖η − Λ*·centre‖`: what is reported, and what rounding `found` and the terms of `η` may do to it.
-    pub(crate) fn residual<R: Real>(&self, found: &[R], centre: &[R]) -> (f64, f64) {
+    /// `‖η − Λ*·found‖` relative to `‖η − Λ*·centre‖`: what is reported, and what rounding `found` alone may do to it, and that of
+    /// the terms of `η` as well.
+    pub(crate) fn residual<R: Real>(&self, found: &[R], centre: &[R]) -> (f64, [f64; 2]) {
         let rest = |x: &[R]| norm(&less(&self.eta, &times(&self.precision, &twice(x))));
         let whole = rest(centre);
-        let moved = R::epsilon().as_f64() * norm(&self.precision) * (norm(&twice(found)) + norm(&twice(centre)) + self.size);
-        (rest(found) / whole, moved / whole)
+        let (eps, means) = (R::epsilon().as_f64() * norm(&self.precision) / whole, norm(&twice(found)) + norm(&twice(centre)));
+        (rest(found) / whole, [eps * means, eps * (means + self.size)])
     }
 }
 
